@@ -1,0 +1,1 @@
+"""Processors that authorize and move money."""

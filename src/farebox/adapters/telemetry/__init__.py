@@ -1,0 +1,1 @@
+"""Logs with the scrubber, and metrics."""

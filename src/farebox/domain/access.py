@@ -1,0 +1,71 @@
+"""Who is asking and what they may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from farebox.domain.ids import ApiKeyId, MerchantId
+
+
+class Mode(StrEnum):
+    """Test data and live data never meet; the mode is part of every key and every digest."""
+
+    TEST = "test"
+    LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Whose data it is: the owner named in every query, digest and sealing."""
+
+    merchant_id: MerchantId
+    mode: Mode
+
+
+class Scope(StrEnum):
+    """What an API key may do; a command names the one it needs."""
+
+    TOKENS_MINT = "tokens:mint"
+    TOKENS_READ = "tokens:read"
+    TOKENS_WRITE = "tokens:write"
+    PAYMENTS_READ = "payments:read"
+    PAYMENTS_WRITE = "payments:write"
+    CUSTOMERS_READ = "customers:read"
+    CUSTOMERS_WRITE = "customers:write"
+    EVENTS_READ = "events:read"
+    SANDBOX_WRITE = "sandbox:write"
+    FINGERPRINTS_READ = "fingerprints:read"
+
+
+class ApiKeyKind(StrEnum):
+    """What a key is for; its kind decides its scopes unless the operator narrows them."""
+
+    SECRET = "secret"
+    PUBLISHABLE = "publishable"
+
+
+SCOPES_OF_KIND = {
+    # Equality of fingerprints is an oracle, so even a secret key gets that scope only when asked for.
+    ApiKeyKind.SECRET: frozenset(Scope) - {Scope.FINGERPRINTS_READ},
+    ApiKeyKind.PUBLISHABLE: frozenset({Scope.TOKENS_MINT}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated caller.
+
+    `clock_offset` is how far a test-mode merchant's clock has been moved forward; zero in live mode.
+    `dialect` and `attributes` say which protocol the credential belongs to and what that protocol
+    calls the merchant (account number, terminal id, profile), for the dialect's own use.
+    """
+
+    tenant: Tenant
+    key_id: ApiKeyId
+    kind: ApiKeyKind
+    scopes: frozenset[Scope]
+    dialect: str
+    attributes: tuple[tuple[str, str], ...] = ()
+    clock_offset: timedelta = timedelta(0)

@@ -1,0 +1,26 @@
+"""A merchant's customer: whom stored credentials belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from farebox.domain.access import Tenant
+from farebox.domain.ids import CustomerId
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Name, addresses of contact and the merchant's own reference; all but the id may be missing."""
+
+    id: CustomerId
+    tenant: Tenant
+    created_at: datetime
+    reference: str | None = None
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    deleted_at: datetime | None = None
+    version: int = 1

@@ -1,0 +1,60 @@
+"""Prefixed, time-ordered identifiers: `pay_` and 26 characters of base32 UUIDv7.
+
+An id names a thing and is never a secret (SEC-17). Its first characters grow with time, so rows
+inserted together lie together in an index.
+
+Source: RFC 9562 §5.7 (UUIDv7); Crockford base32, lower case, without i, l, o and u.
+"""
+
+from __future__ import annotations
+
+from typing import NewType
+
+MerchantId = NewType("MerchantId", str)
+MerchantAccountId = NewType("MerchantAccountId", str)
+ApiKeyId = NewType("ApiKeyId", str)
+SingleUseTokenId = NewType("SingleUseTokenId", str)
+StoredTokenId = NewType("StoredTokenId", str)
+"""Names a stored credential: `pt_…` (reusable payment token) or `rt_…` (recurrence token)."""
+AgreementId = NewType("AgreementId", str)
+CustomerId = NewType("CustomerId", str)
+PaymentId = NewType("PaymentId", str)
+OperationId = NewType("OperationId", str)
+EventId = NewType("EventId", str)
+RequestId = NewType("RequestId", str)
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_LENGTH = 26
+
+
+def base32(value: int, length: int) -> str:
+    """Write `value` in `length` base32 characters, most significant first."""
+    characters = [""] * length
+    for position in range(length - 1, -1, -1):
+        characters[position] = _ALPHABET[value & 31]
+        value >>= 5
+    return "".join(characters)
+
+
+def new_id(prefix: str, *, unix_ms: int, entropy: bytes) -> str:
+    """Make an id out of the time and 10 random bytes.
+
+    Args:
+        prefix: what the id names, without the underscore: `tok`, `pay`, `op`.
+        unix_ms: milliseconds since 1970, 48 bits.
+        entropy: 10 random bytes; 74 of the 80 bits are used.
+    """
+    random_bits = int.from_bytes(entropy, "big")
+    uuid = (unix_ms & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | (random_bits >> 68 & 0xFFF) << 64
+    uuid |= 0b10 << 62 | random_bits & 0x3FFFFFFFFFFFFFFF
+    return f"{prefix}_{base32(uuid, _LENGTH)}"
+
+
+def has_shape(text: str, prefix: str) -> bool:
+    """Tell whether `text` looks like an id with this prefix; says nothing about its existence."""
+    head = f"{prefix}_"
+    return (
+        text.startswith(head)
+        and len(text) == len(head) + _LENGTH
+        and all(character in _ALPHABET for character in text[len(head) :])
+    )

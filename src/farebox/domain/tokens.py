@@ -1,0 +1,227 @@
+"""Tokens: what stands in for an instrument, how long, and what ends it.
+
+A *single-use token* lives minutes and is spent by exactly one operation. A *stored token* is kept: a
+*payment token* is used when the customer comes back and confirms, a *recurrence token* by the merchant
+alone. The life of a single-use token is the table `TRANSITIONS`; storage enforces the same table.
+
+Source of the states: security design §4.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+from farebox.domain.access import Tenant
+from farebox.domain.ids import AgreementId, CustomerId, OperationId, SingleUseTokenId, StoredTokenId
+from farebox.domain.instruments import InstrumentSummary
+from farebox.domain.operations import OperationKind
+
+TokenString = NewType("TokenString", str)
+"""What the merchant holds: a bearer secret, shown once, stored as a keyed digest only."""
+
+
+class TokenState(StrEnum):
+    """Where a single-use token is in its life."""
+
+    MINTED = "minted"
+    RESERVED = "reserved"
+    SPENT = "spent"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class TokenEvent(StrEnum):
+    """What can happen to a single-use token."""
+
+    VERIFY = "verify"
+    RESERVE = "reserve"
+    REVOKE = "revoke"
+    EXPIRE = "expire"
+    RELEASE = "release"
+    """By the owner of the socket, certain that no byte was sent."""
+    SOFT_DECLINE = "soft_decline"
+    """By the owner, where the rules return a token that was declined softly."""
+    SETTLE = "settle"
+    """A final answer: approved, pending, declined or reversed."""
+
+
+TRANSITIONS: Mapping[TokenState, Mapping[TokenEvent, TokenState]] = {
+    TokenState.MINTED: {
+        TokenEvent.VERIFY: TokenState.MINTED,
+        TokenEvent.RESERVE: TokenState.RESERVED,
+        TokenEvent.REVOKE: TokenState.REVOKED,
+        TokenEvent.EXPIRE: TokenState.EXPIRED,
+    },
+    TokenState.RESERVED: {
+        TokenEvent.RELEASE: TokenState.MINTED,
+        TokenEvent.SOFT_DECLINE: TokenState.MINTED,
+        TokenEvent.SETTLE: TokenState.SPENT,
+        # Released or returned when its time is over.
+        TokenEvent.EXPIRE: TokenState.EXPIRED,
+    },
+    TokenState.SPENT: {},
+    TokenState.EXPIRED: {},
+    TokenState.REVOKED: {},
+}
+
+TERMINAL = frozenset(state for state, moves in TRANSITIONS.items() if not moves)
+
+
+class DeclinePolicy(StrEnum):
+    """What a decline does to the token it was tried with."""
+
+    SPENDS = "spends"
+    SOFT_DECLINE_RETURNS = "soft_decline_returns"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenShape:
+    """The form a dialect gives its token strings.
+
+    The characters after the prefix are drawn at random (SEC-16). `alphabet` must contain letters, so
+    that no token can be taken for a card number, and `length` characters must hold 128 bits or more.
+    """
+
+    prefix: str
+    alphabet: str
+    length: int
+
+
+BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
+NATIVE_SHAPES: Mapping[str, TokenShape] = {
+    "single_use": TokenShape("tok_", BASE32, 52),
+    "payment_token": TokenShape("pt_", BASE32, 52),
+    "recurrence_token": TokenShape("rt_", BASE32, 52),
+}
+
+
+def token_string(shape: TokenShape, entropy: bytes) -> TokenString:
+    """Write random bytes in a dialect's shape.
+
+    Args:
+        shape: prefix, alphabet and length.
+        entropy: fresh random bytes, at least `entropy_length(shape)` of them.
+    """
+    value = int.from_bytes(entropy, "big")
+    base = len(shape.alphabet)
+    characters: list[str] = []
+    for _ in range(shape.length):
+        value, index = divmod(value, base)
+        characters.append(shape.alphabet[index])
+    return TokenString(shape.prefix + "".join(characters))
+
+
+def entropy_length(shape: TokenShape) -> int:
+    """Give how many random bytes fill a shape with a bias below 2^-64."""
+    return (shape.length * (len(shape.alphabet) - 1).bit_length() + 7) // 8 + 8
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """What a dialect's single-use tokens live by.
+
+    `lifetimes_s` is the closed list a caller may choose from; empty means any from 60 s to
+    `lifetime_max_s`. What is in neither `consumed_by` nor `looked_at_by` refuses such a token.
+    """
+
+    lifetime_s: int = 600
+    lifetimes_s: frozenset[int] = frozenset()
+    lifetime_max_s: int = 3600
+    consumed_by: frozenset[OperationKind] = frozenset(
+        {OperationKind.AUTHORIZATION, OperationKind.PURCHASE, OperationKind.CREDIT}
+    )
+    looked_at_by: frozenset[OperationKind] = frozenset({OperationKind.VERIFICATION})
+    on_decline: DeclinePolicy = DeclinePolicy.SPENDS
+    verifications_max: int = 5
+    shape: TokenShape = field(default_factory=lambda: NATIVE_SHAPES["single_use"])
+    stored_shapes: Mapping[str, TokenShape] = field(default_factory=lambda: NATIVE_SHAPES)
+
+    def allows_lifetime(self, lifetime_s: int) -> bool:
+        """Tell whether a caller may ask for this lifetime."""
+        if self.lifetimes_s:
+            return lifetime_s in self.lifetimes_s
+        return 60 <= lifetime_s <= self.lifetime_max_s
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSingleUse:
+    """The sealed parts of a single-use token, each openable and erasable apart from the others."""
+
+    bucket_minute: int
+    """Minutes since 1970 at whose end the bucket key is destroyed."""
+    payload: bytes
+    details: bytes
+    cvc: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class SingleUseToken:
+    """A single-use token as stored; `sealed` is gone once the state is terminal (I13)."""
+
+    id: SingleUseTokenId
+    tenant: Tenant
+    token_mac: bytes
+    state: TokenState
+    summary: InstrumentSummary
+    fingerprint: bytes
+    created_at: datetime
+    expires_at: datetime
+    """By the merchant's clock, which in test mode may be ahead of the wall clock."""
+    dialect: str
+    sealed: SealedSingleUse | None
+    operation_id: OperationId | None = None
+    """The operation that reserved or spent it."""
+    verifications: int = 0
+    customer_id: CustomerId | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class StoredTokenKind(StrEnum):
+    """Who is present when a stored credential is used."""
+
+    PAYMENT_TOKEN = "payment_token"
+    RECURRENCE_TOKEN = "recurrence_token"
+
+
+class StoredTokenState(StrEnum):
+    """A stored credential is usable or gone; a deleted one keeps no sealed parts."""
+
+    ACTIVE = "active"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedReusable:
+    """The sealed parts of a stored credential and its wrapped record key."""
+
+    wrapped_key: bytes
+    """Record key sealed under the tenant key; its header names the tenant key's id."""
+    payload: bytes
+    details: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """A reusable payment token or a recurrence token as stored."""
+
+    id: StoredTokenId
+    tenant: Tenant
+    kind: StoredTokenKind
+    token_mac: bytes
+    state: StoredTokenState
+    summary: InstrumentSummary
+    fingerprint: bytes
+    created_at: datetime
+    dialect: str
+    sealed: SealedReusable | None
+    customer_id: CustomerId | None = None
+    agreement_id: AgreementId | None = None
+    network_transaction_id: str | None = None
+    """Of the first transaction made with the credential; links later ones to it (SEC-14)."""
+    label: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    version: int = 1

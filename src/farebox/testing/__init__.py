@@ -1,0 +1,1 @@
+"""Public test kit: exercise suites, fakes, fault injection."""
