@@ -1,0 +1,62 @@
+"""The rows in which wrapped keys are kept; storage holds them, only the vault can read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from farebox.domain.access import Mode
+from farebox.domain.ids import MerchantId
+
+
+class KeyState(StrEnum):
+    """New versions seal, old ones only open, destroyed ones leave their row as a record."""
+
+    ACTIVE = "active"
+    OPENING = "opening"
+    DESTROYED = "destroyed"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """One wrapped key (SEC-07). `mac` authenticates every other field against substitution (SEC-08)."""
+
+    key_id: bytes
+    """8 random bytes; stands in every ciphertext's header."""
+    kind: str
+    algorithm: str
+    merchant_id: MerchantId | None
+    mode: Mode | None
+    epoch: int
+    state: KeyState
+    created_at: datetime
+    retires_at: datetime
+    """End of the cryptoperiod."""
+    wrapped_by: str
+    """Name of the KEK or key that wraps it."""
+    wrapped: bytes
+    """Empty once destroyed."""
+    mac: bytes
+
+
+class KeyRepository(Protocol):
+    """Key rows."""
+
+    async def load_all(self) -> Sequence[KeyRecord]:
+        """Give every row, destroyed ones too."""
+        ...
+
+    async def insert(self, record: KeyRecord) -> None:
+        """Store a new key."""
+        ...
+
+    async def compare_and_set(self, old: KeyRecord, new: KeyRecord) -> bool:
+        """Replace a row that still has `old.mac`."""
+        ...
+
+    async def usage(self, key_id: bytes) -> int:
+        """Count the stored credentials whose record key this key wraps."""
+        ...

@@ -1,0 +1,435 @@
+"""Durable state: units of work and one repository per aggregate.
+
+`Storage.write(work)` runs `work(uow)` as one atomic transaction and returns after it is durable. What
+`work` raises undoes this work alone and reaches the caller; neighbours that share the engine's
+commit are not disturbed (group commit, architecture §10). Two rules follow for every `work`:
+
+- it awaits nothing but methods of its unit of work, because an engine may drive it to its end
+  without an event loop;
+- it has no effect outside, because an engine may run it again after a deadlock.
+
+Every query names its tenant. Methods are named for intentions and never commit. Instants are judged by
+the database's clock (`uow.now()`), moved forward by the merchant's `clock_offset` where one is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Generic, Protocol, TypeVar
+
+from farebox.domain.access import Tenant
+from farebox.domain.audit import AuditEntry, ChainedEntry
+from farebox.domain.credentials_on_file import Agreement
+from farebox.domain.customers import Customer
+from farebox.domain.events import Event
+from farebox.domain.idempotency import IdempotencyRecord
+from farebox.domain.ids import (
+    AgreementId,
+    ApiKeyId,
+    CustomerId,
+    EventId,
+    MerchantId,
+    OperationId,
+    PaymentId,
+    SingleUseTokenId,
+    StoredTokenId,
+)
+from farebox.domain.merchants import ApiKey, Merchant, MerchantAccount
+from farebox.domain.operations import Operation
+from farebox.domain.payments import Payment
+from farebox.domain.tokens import SingleUseToken, StoredToken, TokenState
+from farebox.ports.keys import KeyRepository
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which part of a list: newest first, keyed by the id, which is ordered by time.
+
+    `after` continues towards older rows, `before` towards newer ones; at most one is given.
+    """
+
+    limit: int = 10
+    after: str | None = None
+    before: str | None = None
+    filters: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Equality on a closed set of columns which each list names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some rows, newest first, and whether there are more in the direction asked for."""
+
+    items: Sequence[T]
+    has_more: bool
+
+
+class SingleUseTokens(Protocol):
+    """Single-use tokens, found by digest."""
+
+    async def insert(self, token: SingleUseToken) -> None:
+        """Store a fresh token."""
+        ...
+
+    async def find(self, tenant: Tenant, token_mac: bytes) -> SingleUseToken | None:
+        """Give the token; a `minted` one past its expiry is still given as stored."""
+        ...
+
+    async def find_by_id(self, tenant: Tenant, token_id: SingleUseTokenId) -> SingleUseToken | None:
+        """Give the token by its id."""
+        ...
+
+    async def reserve(
+        self, tenant: Tenant, token_mac: bytes, operation_id: OperationId, clock_offset: timedelta
+    ) -> SingleUseToken | None:
+        """Reserve a live token by one conditional write (R1).
+
+        Liveness is judged twice by the database clock: in the condition and again in what the write
+        returns, after the row lock. Nothing when there is no such live, minted token; the caller
+        then rolls back by raising and explains from `find`. The token is given with its sealed parts.
+        """
+        ...
+
+    async def take_verification(
+        self,
+        tenant: Tenant,
+        token_mac: bytes,
+        operation_id: OperationId,
+        clock_offset: timedelta,
+        verifications_max: int,
+    ) -> SingleUseToken | None:
+        """Count one look by verification; nothing when the token is not live or has been verified enough.
+
+        The CVC goes to one verification only: it is handed over in `sealed.cvc` to the first caller
+        (compare-and-set) and erased when that verification's answer is recorded.
+        """
+        ...
+
+    async def erase_cvc(self, token_id: SingleUseTokenId, tenant: Tenant) -> None:
+        """Erase the sealed CVC (SEC-02)."""
+        ...
+
+    async def settle(self, token_id: SingleUseTokenId, tenant: Tenant, operation_id: OperationId) -> bool:
+        """Move `reserved` by this operation to `spent` and erase payload, details and CVC."""
+        ...
+
+    async def give_back(
+        self, token_id: SingleUseTokenId, tenant: Tenant, operation_id: OperationId, clock_offset: timedelta
+    ) -> TokenState | None:
+        """Move `reserved` by this operation to `minted`, or to `expired` (erased) when its time is over."""
+        ...
+
+    async def revoke(self, tenant: Tenant, token_mac: bytes) -> SingleUseToken | None:
+        """Move `minted` to `revoked`, erased; nothing when it was not minted."""
+        ...
+
+    async def expire_due(self, limit: int) -> Sequence[SingleUseToken]:
+        """Move at most `limit` minted tokens past their expiry to `expired`, erased; all tenants.
+
+        A merchant's test clock counts. Queue-like: concurrent callers get different rows.
+        """
+        ...
+
+
+class StoredTokens(Protocol):
+    """Payment tokens and recurrence tokens."""
+
+    async def insert(self, token: StoredToken) -> None: ...
+
+    async def find(self, tenant: Tenant, token_macs: Sequence[bytes]) -> StoredToken | None:
+        """Give the active or deleted token with one of these digests (one per class)."""
+        ...
+
+    async def find_by_id(self, tenant: Tenant, token_id: StoredTokenId) -> StoredToken | None: ...
+
+    async def find_by_fingerprint(
+        self, tenant: Tenant, fingerprint: bytes, customer_id: CustomerId | None
+    ) -> Sequence[StoredToken]:
+        """Give the active tokens of one instrument, newest first, at most 100."""
+        ...
+
+    async def update(self, token: StoredToken) -> bool:
+        """Write label, metadata, customer, agreement, summary, sealed parts and network transaction id
+        where the version is the one given; the stored version grows by one."""
+        ...
+
+    async def delete(self, tenant: Tenant, token_id: StoredTokenId) -> bool:
+        """Move `active` to `deleted` and overwrite wrapped key and payload now."""
+        ...
+
+    async def page(self, tenant: Tenant, page: PageRequest) -> Page[StoredToken]:
+        """List active tokens; filters: `kind`, `customer_id`, `agreement_id`."""
+        ...
+
+    async def due_for_rewrap(
+        self, tenant: Tenant, newest_key: bytes, after: StoredTokenId | None, limit: int
+    ) -> Sequence[StoredToken]:
+        """Give active tokens whose wrapped key is not under `newest_key` (8-byte key id), in id order."""
+        ...
+
+    async def swap_wrap(
+        self, tenant: Tenant, token_id: StoredTokenId, old_wrap: bytes, new_wrap: bytes
+    ) -> bool:
+        """Replace the wrapped record key if it is still `old_wrap`."""
+        ...
+
+
+class Payments(Protocol):
+    """Payments with their amounts."""
+
+    async def insert(self, payment: Payment) -> None: ...
+
+    async def find(self, tenant: Tenant, payment_id: PaymentId) -> Payment | None: ...
+
+    async def lock(self, tenant: Tenant, payment_id: PaymentId) -> Payment | None:
+        """Give the payment with its row locked until the end of this work: nobody else changes it."""
+        ...
+
+    async def update(self, payment: Payment) -> bool:
+        """Write state, amounts, outcome and links where the stored version is `payment.version`.
+
+        The stored version grows by one. The schema's CHECK constraints refuse amounts out of bounds (I7).
+        """
+        ...
+
+    async def page(self, tenant: Tenant, page: PageRequest) -> Page[Payment]:
+        """List; filters: `kind`, `status`, `reference`, `customer_id`, `agreement_id`, `stored_token_id`."""
+        ...
+
+
+class Operations(Protocol):
+    """Operations; the partial unique index lives here (I1)."""
+
+    async def insert(self, operation: Operation) -> None:
+        """Store an operation before it is sent.
+
+        Raises:
+            Conflict: `token_already_consumed` when the index finds another live operation of the
+                token; `reference_already_used` for a processor reference in use;
+                `payment_state_conflict` when the target already has a live void.
+        """
+        ...
+
+    async def find(self, tenant: Tenant, operation_id: OperationId) -> Operation | None: ...
+
+    async def of_payment(self, tenant: Tenant, payment_id: PaymentId) -> Sequence[Operation]:
+        """Give a payment's operations in order of creation, at most 1,000."""
+        ...
+
+    async def close(self, operation: Operation) -> bool:
+        """Record a final answer where the stored state still is open (`submitted`, `in_doubt`, `pending`).
+
+        False means somebody closed it first, and R4 applies. Erases the envelope when the state is terminal
+        and no reversal is needed.
+        """
+        ...
+
+    async def doubt(self, operation: Operation) -> bool:
+        """Move `submitted` to `in_doubt`, or write `attempts`, `next_attempt_at` and `reversing` of one in doubt."""
+        ...
+
+    async def compensate(self, operation: Operation) -> None:
+        """Note that a closed operation got a late approval which must be reversed (R4)."""
+        ...
+
+    async def due_for_recovery(self, limit: int) -> Sequence[Operation]:
+        """Give operations of all tenants that recovery may act on now (R7): `submitted` past
+        `send_by` plus the grace noted in `next_attempt_at`, `in_doubt` or `reversing` at
+        `next_attempt_at`. Queue-like where the engine can skip locked rows; leases the rows by
+        moving `next_attempt_at` 30 s on, so that two workers never act on one at the same time."""
+        ...
+
+    async def mark_settled(
+        self, tenant: Tenant, references: Sequence[str], settled_at: datetime
+    ) -> Sequence[Operation]:
+        """Note that the acquirer's batch took these approved operations; give those that were not yet."""
+        ...
+
+    async def doubt_statistics(self) -> Mapping[str, tuple[int, datetime | None]]:
+        """Give, by processor, how many operations are in doubt and since when the oldest is."""
+        ...
+
+
+class Idempotency(Protocol):
+    """Remembered requests."""
+
+    async def claim(self, record: IdempotencyRecord) -> IdempotencyRecord | None:
+        """Store a running record; nothing means it is ours, otherwise the one that was there first."""
+        ...
+
+    async def find(self, tenant: Tenant, kind: str, key_mac: bytes) -> IdempotencyRecord | None: ...
+
+    async def finish(
+        self, tenant: Tenant, kind: str, key_mac: bytes, answer: bytes, bucket_minute: int | None
+    ) -> None:
+        """Store the sealed first answer."""
+        ...
+
+    async def abandon(self, tenant: Tenant, kind: str, key_mac: bytes) -> None:
+        """Forget a running record: nothing was sent, the same key may start again."""
+        ...
+
+    async def of_operation(self, tenant: Tenant, operation_id: OperationId) -> IdempotencyRecord | None:
+        """Give the record a recovered operation belongs to."""
+        ...
+
+    async def purge(self, older_than: datetime, limit: int) -> int:
+        """Delete finished records; give how many."""
+        ...
+
+
+class Events(Protocol):
+    """The outbox."""
+
+    async def append(self, events: Sequence[Event]) -> None: ...
+
+    async def find(self, tenant: Tenant, event_id: EventId) -> Event | None: ...
+
+    async def page(self, tenant: Tenant, page: PageRequest) -> Page[Event]:
+        """List; filters: `type`, `object_id`."""
+        ...
+
+    async def purge(self, older_than: datetime, limit: int) -> int: ...
+
+
+class Audit(Protocol):
+    """The hash-chained audit (SEC-11)."""
+
+    async def append(self, entries: Sequence[AuditEntry]) -> None:
+        """Chain entries to the end of this engine connection's own chain."""
+        ...
+
+    async def chains(self) -> Sequence[str]: ...
+
+    async def walk(self, chain: str, after_position: int, limit: int) -> Sequence[ChainedEntry]:
+        """Give entries in chain order, for the verifier."""
+        ...
+
+
+class Customers(Protocol):
+    """Customers of merchants."""
+
+    async def insert(self, customer: Customer) -> None: ...
+
+    async def find(self, tenant: Tenant, customer_id: CustomerId) -> Customer | None:
+        """Give the customer unless deleted."""
+        ...
+
+    async def update(self, customer: Customer) -> bool:
+        """Write every field (`deleted_at` too) where the version is the one given."""
+        ...
+
+    async def page(self, tenant: Tenant, page: PageRequest) -> Page[Customer]:
+        """List; filters: `reference`, `email`."""
+        ...
+
+
+class Agreements(Protocol):
+    """Agreements behind recurrence tokens."""
+
+    async def insert(self, agreement: Agreement) -> None: ...
+
+    async def find(self, tenant: Tenant, agreement_id: AgreementId) -> Agreement | None: ...
+
+    async def update(self, agreement: Agreement) -> bool: ...
+
+    async def page(self, tenant: Tenant, page: PageRequest) -> Page[Agreement]:
+        """List; filters: `customer_id`, `state`."""
+        ...
+
+
+class Merchants(Protocol):
+    """Merchants, their accounts and API keys."""
+
+    async def insert(self, merchant: Merchant) -> None: ...
+
+    async def find(self, merchant_id: MerchantId) -> Merchant | None: ...
+
+    async def all(self) -> Sequence[Merchant]: ...
+
+    async def advance_clock(self, tenant: Tenant, offset: timedelta) -> bool:
+        """Set a test-mode merchant's clock offset; only ever forward."""
+        ...
+
+    async def insert_account(self, account: MerchantAccount) -> None: ...
+
+    async def accounts(self, tenant: Tenant) -> Sequence[MerchantAccount]: ...
+
+    async def insert_key(self, key: ApiKey) -> None: ...
+
+    async def find_key(self, key_mac: bytes) -> tuple[ApiKey, Merchant] | None:
+        """Give an unrevoked key and its merchant."""
+        ...
+
+    async def keys(self, merchant_id: MerchantId | None) -> Sequence[ApiKey]: ...
+
+    async def revoke_key(self, key_id: ApiKeyId) -> bool: ...
+
+
+class Probing(Protocol):
+    """Counts distinct cards of one shape, the oracle of card probing (security design §3.5)."""
+
+    async def count(
+        self, tenant: Tenant, bin_and_last_four: str, day: int, fingerprint: bytes
+    ) -> int:
+        """Note a fingerprint and give how many distinct ones this shape has today."""
+        ...
+
+    async def purge(self, before_day: int) -> int: ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction's view of everything."""
+
+    tokens: SingleUseTokens
+    stored_tokens: StoredTokens
+    payments: Payments
+    operations: Operations
+    idempotency: Idempotency
+    events: Events
+    audit: Audit
+    customers: Customers
+    agreements: Agreements
+    merchants: Merchants
+    keys: KeyRepository
+    probing: Probing
+
+    async def now(self) -> datetime:
+        """Give the instant by the database's clock, which never runs backwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StorageHealth:
+    """What `/readyz` and `doctor` ask: is it safe to spend, and if not, why."""
+
+    ready: bool
+    problems: tuple[str, ...] = ()
+
+
+class Storage(Protocol):
+    """A database engine."""
+
+    async def write(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Run `work` atomically; return when it is durable.
+
+        Raises:
+            Unavailable: `storage_busy` when it did not happen, `commit_unknown` when nobody knows
+                (then nothing may be sent, and recovery finds out).
+        """
+        ...
+
+    async def read(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Run `work` on a consistent, committed view, writing nothing."""
+        ...
+
+    async def health(self) -> StorageHealth:
+        """Check durability settings, schema version and clock."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is in flight and close."""
+        ...
