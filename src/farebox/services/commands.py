@@ -1,0 +1,463 @@
+"""Every verb Farebox knows, each typed by what it yields: the table of contents of the use cases.
+
+A command is a frozen value in domain words. `scope` is what the caller's key must be allowed; whether a
+command may carry an idempotency key is for the dialect to say. A dialect reads requests into
+commands and writes results into responses; `application.execute` is the only door between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import ClassVar, Generic, TypeVar
+
+from farebox.domain.access import Principal, Scope
+from farebox.domain.credentials_on_file import Agreement
+from farebox.domain.customers import Customer
+from farebox.domain.events import Event
+from farebox.domain.ids import (
+    AgreementId,
+    CustomerId,
+    EventId,
+    OperationId,
+    PaymentId,
+    RequestId,
+    StoredTokenId,
+)
+from farebox.domain.instruments import PayerDetails, PaymentInstrument
+from farebox.domain.money import Money
+from farebox.domain.operations import Initiator, Operation, OperationKind, Reason
+from farebox.domain.payments import Payment
+from farebox.domain.sensitive import Sensitive
+from farebox.domain.tokens import SingleUseToken, StoredToken, StoredTokenKind, TokenRules, TokenString
+from farebox.ports.processors import Fault
+from farebox.ports.storage import Page, PageRequest
+
+R = TypeVar("R")
+
+
+class Command(Generic[R]):
+    """A request of one caller, yielding an `R`."""
+
+    __slots__ = ()
+    scope: ClassVar[Scope]
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyRequest:
+    """The caller's key, the kind of request it belongs to, and the whole request in canonical form."""
+
+    key: str
+    kind: str
+    canonical: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Context(Generic[R]):
+    """What surrounds a command.
+
+    `render` turns the result into the bytes that are answered; with an idempotency key those bytes are
+    stored in the transaction that makes the result true, and given again to a repetition.
+    """
+
+    principal: Principal
+    dialect: str
+    rules: TokenRules
+    request_id: RequestId
+    render: Callable[[R], bytes]
+    idempotency: IdempotencyRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Executed(Generic[R]):
+    """A fresh result and the rendered answer if it was stored (then exactly these bytes are sent)."""
+
+    result: R
+    answer: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The first answer of a repeated request, byte for byte."""
+
+    answer: bytes
+
+
+# --- results ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SingleUseTokenView:
+    """A single-use token as its merchant sees it.
+
+    `token.state` is the effective one: a minted token past its expiry is shown `expired`. `details` is
+    nothing once the payload is gone. `now` is the merchant's clock, for `expires_in_s`.
+    """
+
+    token: SingleUseToken
+    string: TokenString
+    details: PayerDetails | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTokenView:
+    """A stored credential; `string` is there only in the answer that created it."""
+
+    token: StoredToken
+    details: PayerDetails | None = None
+    string: TokenString | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentView:
+    """A payment (or verification, or credit) with its operations, oldest first."""
+
+    payment: Payment
+    operations: Sequence[Operation]
+    saved: StoredTokenView | None = None
+    """The credential stored by this payment; with its string in the first answer only."""
+    operation: Operation | None = None
+    """The operation this command made, on commands that make one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockView:
+    """A test-mode merchant's clock."""
+
+    now: datetime
+    offset: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """What a batch closing settled."""
+
+    operations: Sequence[Operation]
+
+
+# --- single-use tokens -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MintSingleUseToken(Command[SingleUseTokenView]):
+    """Seal an instrument and give a token for it."""
+
+    scope: ClassVar[Scope] = Scope.TOKENS_MINT
+    instrument: PaymentInstrument
+    details: PayerDetails = field(default_factory=PayerDetails)
+    lifetime_s: int | None = None
+    """None takes the dialect's default."""
+    customer_id: CustomerId | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtSingleUseToken(Command[SingleUseTokenView]):
+    """Look at a token without any effect (I11)."""
+
+    scope: ClassVar[Scope] = Scope.TOKENS_READ
+    token: TokenString
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeSingleUseToken(Command[SingleUseTokenView]):
+    """End a token's life now and erase what it stood for."""
+
+    scope: ClassVar[Scope] = Scope.TOKENS_WRITE
+    token: TokenString
+
+
+# --- payments --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FromSingleUseToken:
+    """Pay with a single-use token."""
+
+    token: TokenString
+
+
+@dataclass(frozen=True, slots=True)
+class FromStoredToken:
+    """Pay with a stored credential; `cvc` is what the customer typed this time."""
+
+    token: TokenString
+    kind: StoredTokenKind | None = None
+    """The kind the request names, or either."""
+    cvc: Sensitive | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FromInstrument:
+    """Pay with clear details, for dialects that take them in the payment itself."""
+
+    instrument: PaymentInstrument
+    details: PayerDetails = field(default_factory=PayerDetails)
+
+
+Source = FromSingleUseToken | FromStoredToken | FromInstrument
+
+
+@dataclass(frozen=True, slots=True)
+class SaveCredential:
+    """Store the instrument of an approved payment."""
+
+    kind: StoredTokenKind
+    reason: Reason = Reason.UNSCHEDULED
+    """For a recurrence token: what the agreement allows."""
+    agreement_id: AgreementId | None = None
+    """An agreement made before; otherwise a recurrence token gets one made for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pay(Command[PaymentView]):
+    """Open a payment.
+
+    `kind` is PURCHASE (capture at once), AUTHORIZATION, VERIFICATION (amount zero, looks at the token)
+    or CREDIT. A decline is a result, not an error. `attributes` reach the processor as they are:
+    a dialect's own facts, never card data.
+    """
+
+    scope: ClassVar[Scope] = Scope.PAYMENTS_WRITE
+    kind: OperationKind
+    money: Money
+    source: Source
+    initiator: Initiator = Initiator.CUSTOMER
+    reason: Reason | None = None
+    reference: str | None = None
+    save: SaveCredential | None = None
+    customer_id: CustomerId | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    network_transaction_id: str | None = None
+    """Of a first transaction made elsewhere, for imported agreements."""
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp(Command[PaymentView]):
+    """Capture, void or refund.
+
+    Without `amount_minor`: all that is left. Without `target_id`: a void takes what is uncaptured, or the
+    whole purchase; a refund takes from what was captured.
+    """
+
+    scope: ClassVar[Scope] = Scope.PAYMENTS_WRITE
+    payment_id: PaymentId
+    kind: OperationKind
+    amount_minor: int | None = None
+    target_id: OperationId | None = None
+    reference: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class GetPayment(Command[PaymentView]):
+    """Show a payment, a verification or a credit."""
+
+    scope: ClassVar[Scope] = Scope.PAYMENTS_READ
+    payment_id: PaymentId
+
+
+@dataclass(frozen=True, slots=True)
+class ListPayments(Command[Page[PaymentView]]):
+    """List payments, newest first; filters as in `ports.storage.Payments.page`."""
+
+    scope: ClassVar[Scope] = Scope.PAYMENTS_READ
+    page: PageRequest
+    with_operations: bool = False
+
+
+# --- stored credentials ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCredential(Command[StoredTokenView]):
+    """Turn a single-use token, which it spends, or clear details into a stored credential."""
+
+    scope: ClassVar[Scope] = Scope.TOKENS_WRITE
+    source: FromSingleUseToken | FromInstrument
+    kind: StoredTokenKind = StoredTokenKind.PAYMENT_TOKEN
+    customer_id: CustomerId | None = None
+    agreement_id: AgreementId | None = None
+    network_transaction_id: str | None = None
+    label: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class GetStoredToken(Command[StoredTokenView]):
+    """Show a stored credential by its id or its string."""
+
+    scope: ClassVar[Scope] = Scope.TOKENS_READ
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListStoredTokens(Command[Page[StoredTokenView]]):
+    """List active stored credentials, newest first."""
+
+    scope: ClassVar[Scope] = Scope.TOKENS_READ
+    page: PageRequest
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateStoredToken(Command[StoredTokenView]):
+    """Change label, metadata, customer or the card's expiry; what is None stays."""
+
+    scope: ClassVar[Scope] = Scope.TOKENS_WRITE
+    token: str
+    label: str | None = None
+    metadata: Mapping[str, str] | None = None
+    customer_id: CustomerId | None = None
+    exp_month: int | None = None
+    exp_year: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteStoredToken(Command[StoredTokenView]):
+    """Erase a stored credential."""
+
+    scope: ClassVar[Scope] = Scope.TOKENS_WRITE
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAgreement(Command[Agreement]):
+    """Record what the customer consented to; `network_transaction_id` for one made elsewhere."""
+
+    scope: ClassVar[Scope] = Scope.TOKENS_WRITE
+    reason: Reason
+    consented_at: datetime | None = None
+    """None means now."""
+    customer_id: CustomerId | None = None
+    network_transaction_id: str | None = None
+    reference: str | None = None
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class GetAgreement(Command[Agreement]):
+    """Show an agreement."""
+
+    scope: ClassVar[Scope] = Scope.TOKENS_READ
+    agreement_id: AgreementId
+
+
+@dataclass(frozen=True, slots=True)
+class ListAgreements(Command[Page[Agreement]]):
+    """List agreements, newest first."""
+
+    scope: ClassVar[Scope] = Scope.TOKENS_READ
+    page: PageRequest
+
+
+@dataclass(frozen=True, slots=True)
+class EndAgreement(Command[Agreement]):
+    """End an agreement: its recurrence tokens are refused from now on."""
+
+    scope: ClassVar[Scope] = Scope.TOKENS_WRITE
+    agreement_id: AgreementId
+
+
+# --- customers and events --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCustomer(Command[Customer]):
+    """Store a customer."""
+
+    scope: ClassVar[Scope] = Scope.CUSTOMERS_WRITE
+    reference: str | None = None
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class GetCustomer(Command[Customer]):
+    """Show a customer."""
+
+    scope: ClassVar[Scope] = Scope.CUSTOMERS_READ
+    customer_id: CustomerId
+
+
+@dataclass(frozen=True, slots=True)
+class ListCustomers(Command[Page[Customer]]):
+    """List customers, newest first."""
+
+    scope: ClassVar[Scope] = Scope.CUSTOMERS_READ
+    page: PageRequest
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateCustomer(Command[Customer]):
+    """Change a customer; what is not in `changes` stays, None clears.
+
+    `changes` holds any of `reference`, `name`, `email`, `phone`; `metadata` replaces when given.
+    """
+
+    scope: ClassVar[Scope] = Scope.CUSTOMERS_WRITE
+    customer_id: CustomerId
+    changes: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    metadata: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteCustomer(Command[Customer]):
+    """Delete a customer and every credential stored for them."""
+
+    scope: ClassVar[Scope] = Scope.CUSTOMERS_WRITE
+    customer_id: CustomerId
+
+
+@dataclass(frozen=True, slots=True)
+class GetEvent(Command[Event]):
+    """Show one event."""
+
+    scope: ClassVar[Scope] = Scope.EVENTS_READ
+    event_id: EventId
+
+
+@dataclass(frozen=True, slots=True)
+class ListEvents(Command[Page[Event]]):
+    """List what happened, newest first."""
+
+    scope: ClassVar[Scope] = Scope.EVENTS_READ
+    page: PageRequest
+
+
+# --- the sandbox -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MoveClock(Command[ClockView]):
+    """Move a test-mode merchant's clock forward by a duration; zero only reads it."""
+
+    scope: ClassVar[Scope] = Scope.SANDBOX_WRITE
+    forward: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class AddFault(Command[Fault]):
+    """Script trouble for the tenant's next requests to the sandbox acquirer."""
+
+    scope: ClassVar[Scope] = Scope.SANDBOX_WRITE
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class ClearFaults(Command[None]):
+    """Forget the tenant's scripted trouble."""
+
+    scope: ClassVar[Scope] = Scope.SANDBOX_WRITE
+
+
+@dataclass(frozen=True, slots=True)
+class CloseBatch(Command[BatchView]):
+    """Close the acquirer's batch now: captures and refunds settle, bank debits get their result."""
+
+    scope: ClassVar[Scope] = Scope.SANDBOX_WRITE
