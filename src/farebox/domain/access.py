@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from zlib import crc32
 
-from farebox.domain.ids import ApiKeyId, MerchantId
+from farebox.domain.ids import ApiKeyId, MerchantId, base32
 
 
 class Mode(StrEnum):
@@ -69,3 +70,25 @@ class Principal:
     dialect: str
     attributes: tuple[tuple[str, str], ...] = ()
     clock_offset: timedelta = timedelta(0)
+
+
+_CHECKSUM_LENGTH = 8
+
+
+def api_key_string(kind: ApiKeyKind, mode: Mode, entropy: bytes) -> str:
+    """Write a native API key: prefix, 256 random bits, and a checksum for secret scanners.
+
+    Args:
+        kind: secret (`fbx_sk_…`) or publishable (`fbx_pk_…`).
+        mode: `test` or `live`, readable in the key.
+        entropy: 32 random bytes.
+    """
+    letter = "s" if kind is ApiKeyKind.SECRET else "p"
+    body = f"fbx_{letter}k_{mode.value}_{base32(int.from_bytes(entropy, 'big'), 52)}"
+    return body + base32(crc32(body.encode()), _CHECKSUM_LENGTH)
+
+
+def api_key_looks_right(key: str) -> bool:
+    """Tell whether a native key's checksum fits, without asking the database."""
+    body, checksum = key[:-_CHECKSUM_LENGTH], key[-_CHECKSUM_LENGTH:]
+    return key.startswith("fbx_") and base32(crc32(body.encode()), _CHECKSUM_LENGTH) == checksum

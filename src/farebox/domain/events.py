@@ -39,7 +39,6 @@ class EventType(StrEnum):
     OPERATION_IN_DOUBT = "operation.in_doubt"
     OPERATION_REVERSED = "operation.reversed"
     OPERATION_SETTLED = "operation.settled"
-    INSTRUMENT_OPENED = "instrument.opened"
 
 
 Value = str | int | bool | None

@@ -27,13 +27,13 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 26
 
 
+_PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+
+
 def base32(value: int, length: int) -> str:
-    """Write `value` in `length` base32 characters, most significant first."""
-    characters = [""] * length
-    for position in range(length - 1, -1, -1):
-        characters[position] = _ALPHABET[value & 31]
-        value >>= 5
-    return "".join(characters)
+    """Write `value` in `length` (an even number of) base32 characters, most significant first."""
+    pairs = _PAIRS
+    return "".join([pairs[value >> shift & 1023] for shift in range((length - 2) * 5, -1, -10)])
 
 
 def new_id(prefix: str, *, unix_ms: int, entropy: bytes) -> str:

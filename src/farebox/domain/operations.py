@@ -89,6 +89,20 @@ OPEN = frozenset({OperationState.SUBMITTED, OperationState.IN_DOUBT})
 """States from which a first final answer may be recorded."""
 
 
+RECOVERY_DELAYS_S: tuple[int, ...] = (0, 5, 15, 60, 300, 900, 3600)
+"""Seconds before each attempt of recovery; the last one repeats hourly. Source: security design §4.7."""
+ALARM_AFTER_ATTEMPTS = 6
+SEND_WITHIN_S = 2.0
+"""An owner that has not written by then no longer does (R6)."""
+RECOVERY_GRACE_S = 10.0
+"""Recovery acts this long after `send_by` plus the processor's timeout (R7)."""
+
+
+def recovery_delay_s(attempts: int) -> int:
+    """Give the pause before the next attempt, after `attempts` of them."""
+    return RECOVERY_DELAYS_S[min(attempts, len(RECOVERY_DELAYS_S) - 1)]
+
+
 class Initiator(StrEnum):
     """Who is present: the cardholder (CIT) or only the merchant (MIT)."""
 

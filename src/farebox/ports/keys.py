@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from farebox.domain.access import Mode
+from farebox.domain.access import Mode, Tenant
 from farebox.domain.ids import MerchantId
 
 
@@ -59,4 +59,24 @@ class KeyRepository(Protocol):
 
     async def usage(self, key_id: bytes) -> int:
         """Count the stored credentials whose record key this key wraps."""
+        ...
+
+
+class KeyProvisioning(Protocol):
+    """Makes the keys a tenant needs before anything of theirs can be sealed or digested."""
+
+    async def provision(self, tenant: Tenant) -> None:
+        """Make fingerprint, answer and tenant keys for a new tenant, durable when it returns."""
+        ...
+
+
+class TenantKeys(Protocol):
+    """The keys that wrap a tenant's record keys, newest first in use."""
+
+    async def rotate(self, tenant: Tenant) -> bytes:
+        """Make a newer key that seals from now on; the older ones only open. Give its id."""
+        ...
+
+    def newest(self, tenant: Tenant) -> bytes:
+        """Give the id of the key that seals now."""
         ...

@@ -228,7 +228,7 @@ class Operations(Protocol):
         ...
 
     async def doubt(self, operation: Operation) -> bool:
-        """Move `submitted` to `in_doubt`, or write `attempts`, `next_attempt_at` and `reversing` of one in doubt."""
+        """Move `submitted` to `in_doubt`; False when it was not submitted any more."""
         ...
 
     async def compensate(self, operation: Operation) -> None:
@@ -236,10 +236,19 @@ class Operations(Protocol):
         ...
 
     async def due_for_recovery(self, limit: int) -> Sequence[Operation]:
-        """Give operations of all tenants that recovery may act on now (R7): `submitted` past
-        `send_by` plus the grace noted in `next_attempt_at`, `in_doubt` or `reversing` at
-        `next_attempt_at`. Queue-like where the engine can skip locked rows; leases the rows by
-        moving `next_attempt_at` 30 s on, so that two workers never act on one at the same time."""
+        """Give operations of all tenants that recovery may act on now: `submitted`, `in_doubt`,
+        `pending` or `reversing` ones whose `next_attempt_at` has come (for a submitted one that is
+        `send_by` plus processor timeout plus grace, R7). Queue-like where the engine can skip locked
+        rows; leases the rows by moving `next_attempt_at` 30 s on, so that two workers never act on
+        one at the same time."""
+        ...
+
+    async def pending(self, tenant: Tenant, limit: int) -> Sequence[Operation]:
+        """Give the tenant's operations whose result the processor still owes, oldest first."""
+        ...
+
+    async def postpone(self, operation: Operation) -> None:
+        """Write `attempts`, `next_attempt_at` and `reversing` of an operation that is not settled yet."""
         ...
 
     async def mark_settled(
@@ -264,16 +273,12 @@ class Idempotency(Protocol):
 
     async def finish(
         self, tenant: Tenant, kind: str, key_mac: bytes, answer: bytes, bucket_minute: int | None
-    ) -> None:
-        """Store the sealed first answer."""
+    ) -> bool:
+        """Store the sealed first answer of a running record; False when it already had one."""
         ...
 
     async def abandon(self, tenant: Tenant, kind: str, key_mac: bytes) -> None:
         """Forget a running record: nothing was sent, the same key may start again."""
-        ...
-
-    async def of_operation(self, tenant: Tenant, operation_id: OperationId) -> IdempotencyRecord | None:
-        """Give the record a recovered operation belongs to."""
         ...
 
     async def purge(self, older_than: datetime, limit: int) -> int:

@@ -1,0 +1,51 @@
+"""Fresh ids, token strings and events, out of the clock and the random source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from farebox.domain.access import Tenant
+from farebox.domain.events import Event, EventType, Value
+from farebox.domain.ids import EventId, new_id
+from farebox.domain.tokens import TokenShape, TokenString, entropy_length, token_string
+from farebox.ports.system import Clock, Randomness
+
+
+class Ids:
+    """Makes what must be new and unpredictable."""
+
+    def __init__(self, clock: Clock, randomness: Randomness) -> None:
+        """Take the node's clock and the operating system's random source."""
+        self._clock = clock
+        self._randomness = randomness
+
+    def new(self, prefix: str) -> str:
+        """Make an id with this prefix: `pay`, `op`, `tok`."""
+        unix_ms = int(self._clock.now().timestamp() * 1000)
+        return new_id(prefix, unix_ms=unix_ms, entropy=self._randomness.bytes(10))
+
+    def token(self, shape: TokenShape) -> TokenString:
+        """Draw a token string in a dialect's shape (SEC-16)."""
+        return token_string(shape, self._randomness.bytes(entropy_length(shape)))
+
+    def event(
+        self,
+        type_: EventType,
+        tenant: Tenant,
+        object_id: str,
+        *,
+        at: datetime,
+        sequence: int,
+        data: Mapping[str, Value],
+    ) -> Event:
+        """Make the event that tells of one transition."""
+        return Event(
+            id=EventId(self.new("evt")),
+            tenant=tenant,
+            type=type_,
+            object_id=object_id,
+            sequence=sequence,
+            created_at=at,
+            data=data,
+        )

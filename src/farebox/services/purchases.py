@@ -1,0 +1,614 @@
+"""Purchase, authorize, verify, credit: take a credential, submit one operation, record its answer.
+
+Two transactions and one call between them (security design §4.3):
+
+1. claim the idempotency key, reserve the token, write the operation as submitted and the audit entry of
+   the opening; commit;
+2. open the instrument and send it, once, before `send_by`;
+3. record the answer, spend the token, store the credential that was asked for and the answer; commit.
+
+Whatever breaks in between leaves a submitted operation, which recovery settles. Nothing here ever
+sends twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from farebox.domain.cards import Card
+from farebox.domain.credentials_on_file import Agreement, AgreementState, check_use
+from farebox.domain.errors import (
+    Conflict,
+    ErrorCode,
+    FareboxError,
+    InvalidRequest,
+    NotFound,
+)
+from farebox.domain.events import Event, EventType
+from farebox.domain.ids import AgreementId, OperationId, PaymentId, StoredTokenId
+from farebox.domain.instruments import InstrumentSummary, PayerDetails, PaymentInstrument, summary_of
+from farebox.domain.operations import (
+    RECOVERY_GRACE_S,
+    SEND_WITHIN_S,
+    Approved,
+    Initiator,
+    Operation,
+    OperationEvent,
+    OperationKind,
+    OperationState,
+    Outcome,
+    Pending,
+    Reason,
+)
+from farebox.domain.payments import Payment
+from farebox.domain.tokens import (
+    SingleUseToken,
+    StoredToken,
+    StoredTokenKind,
+    StoredTokenState,
+    TokenState,
+    TokenString,
+)
+from farebox.ports.processors import Processor, ProcessorRequest
+from farebox.ports.secrets import Secrets, TokenClass
+from farebox.ports.storage import Storage, UnitOfWork
+from farebox.ports.system import Clock
+from farebox.ports.telemetry import Telemetry
+from farebox.services.commands import (
+    Context,
+    FromInstrument,
+    FromSingleUseToken,
+    FromStoredToken,
+    Pay,
+    PaymentView,
+    StoredTokenView,
+)
+from farebox.services.idempotency import Claim
+from farebox.services.ids import Ids
+from farebox.services.ledger import Ledger, Recorded
+from farebox.services.routing import Routing
+from farebox.services.submission import Submission, commit_answer
+from farebox.services.tokenization import explain_refusal
+from farebox.services.vaulting import Permit, Vaulting
+
+_TOKEN_CLASSES = {
+    StoredTokenKind.PAYMENT_TOKEN: TokenClass.PAYMENT_TOKEN,
+    StoredTokenKind.RECURRENCE_TOKEN: TokenClass.RECURRENCE_TOKEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is decided before the first transaction."""
+
+    payment_id: PaymentId
+    operation_id: OperationId
+    processor: Processor
+    now: datetime
+    send_by: datetime
+    deadline: float
+    """`send_by` on this node's monotonic clock (R6)."""
+    envelope: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Credential:
+    """What the source of a payment turned out to be."""
+
+    summary: InstrumentSummary
+    single_use: SingleUseToken | None = None
+    stored: StoredToken | None = None
+    agreement: Agreement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reserved:
+    """The first transaction's result."""
+
+    payment: Payment
+    operation: Operation
+    credential: _Credential
+    permit: Permit | None
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A credential about to be stored with an approved payment."""
+
+    token: StoredToken
+    string: TokenString
+    details: PayerDetails
+    agreement: Agreement | None
+
+
+class Purchases:
+    """Opens payments."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        vaulting: Vaulting,
+        secrets: Secrets,
+        clock: Clock,
+        ids: Ids,
+        telemetry: Telemetry,
+        routing: Routing,
+        ledger: Ledger,
+        submission: Submission,
+        bin_length: int,
+    ) -> None:
+        """Take what it works with."""
+        self._storage = storage
+        self._vaulting = vaulting
+        self._secrets = secrets
+        self._clock = clock
+        self._ids = ids
+        self._telemetry = telemetry
+        self._routing = routing
+        self._ledger = ledger
+        self._submission = submission
+        self._bin_length = bin_length
+
+    async def pay(
+        self, command: Pay, context: Context[PaymentView], claim: Claim[PaymentView]
+    ) -> PaymentView:
+        """Open a payment; a decline and a doubt are results.
+
+        Raises:
+            Conflict: the token is spent, in flight, expired or revoked, or of the wrong kind.
+            NotFound: no such token, customer or agreement.
+            InvalidRequest: the processor takes no such operation, instrument or currency.
+            Unavailable: nothing was sent; or `commit_unknown`, when the answer could not be recorded.
+        """
+        plan = await self._plan(command, context)
+        reserved = await self._storage.write(
+            lambda uow: self._reserve(uow, command, context, claim, plan)
+        )
+        self._telemetry.observe(reserved.events)
+        try:
+            instrument, payer = self._open(command, reserved)
+            request = self._request(command, context, plan, reserved, instrument, payer)
+            outcome = await self._submission.send(plan.processor, request, plan.deadline)
+        except FareboxError:
+            # Raised only where it is certain that no byte left.
+            await self._fail(reserved, context, claim)
+            raise
+        kept = self._keep(command, context, reserved, instrument, payer, outcome)
+
+        async def work(uow: UnitOfWork) -> tuple[Recorded, PaymentView]:
+            return await self._settle(uow, context, claim, reserved, outcome, kept)
+
+        recorded, view = await commit_answer(self._storage, self._clock, work)
+        self._telemetry.observe(recorded.events)
+        return view
+
+    async def _plan(self, command: Pay, context: Context[PaymentView]) -> _Plan:
+        tenant = context.principal.tenant
+        processor = await self._routing.route(tenant, command.money.currency)
+        if command.kind not in processor.capabilities.operations:
+            raise InvalidRequest(ErrorCode.OPERATION_UNSUPPORTED)
+        await self._vaulting.prepare(tenant)
+        operation_id = OperationId(self._ids.new("op"))
+        envelope = None
+        if processor.capabilities.needs_pan_for_reversal:
+            envelope = await self._envelope(command, context, operation_id)
+        now = self._clock.now()
+        return _Plan(
+            payment_id=PaymentId(self._ids.new(_PREFIXES.get(command.kind, "pay"))),
+            operation_id=operation_id,
+            processor=processor,
+            now=now,
+            send_by=now + timedelta(seconds=SEND_WITHIN_S),
+            deadline=self._clock.monotonic() + SEND_WITHIN_S,
+            envelope=envelope,
+        )
+
+    # --- first transaction -----------------------------------------------------------------------
+
+    async def _reserve(
+        self,
+        uow: UnitOfWork,
+        command: Pay,
+        context: Context[PaymentView],
+        claim: Claim[PaymentView],
+        plan: _Plan,
+    ) -> _Reserved:
+        tenant = context.principal.tenant
+        await claim.begin(uow, plan.operation_id)
+        credential = await self._credential(uow, command, context, plan)
+        if credential.summary.kind not in plan.processor.capabilities.instruments:
+            raise InvalidRequest(ErrorCode.INSTRUMENT_UNSUPPORTED, param="source")
+        if command.customer_id and await uow.customers.find(tenant, command.customer_id) is None:
+            raise NotFound(ErrorCode.CUSTOMER_NOT_FOUND, param="customer")
+        payment = self._payment(command, context, plan, credential)
+        operation = self._operation(command, plan, payment, claim.reference)
+        await uow.payments.insert(payment)
+        await uow.operations.insert(operation)
+        events = [self._ledger.operation_event(operation, payment)]
+        if operation.consumes_token:
+            events.append(
+                self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, 2)
+            )
+        await uow.events.append(events)
+        permit = None
+        opened = credential.single_use or credential.stored
+        if opened is not None:
+            permit = await self._vaulting.permit(
+                uow,
+                opened.id,
+                purpose="processor",
+                why=command.kind.value,
+                principal=context.principal,
+                request_id=context.request_id,
+            )
+        return _Reserved(payment, operation, credential, permit, tuple(events))
+
+    async def _credential(
+        self, uow: UnitOfWork, command: Pay, context: Context[PaymentView], plan: _Plan
+    ) -> _Credential:
+        match command.source:
+            case FromSingleUseToken(token=string):
+                return await self._take_single_use(uow, string, command, context, plan)
+            case FromStoredToken():
+                return await self._take_stored(uow, command.source, command, context)
+            case FromInstrument(instrument=instrument):
+                return _Credential(summary_of(instrument, bin_length=self._bin_length))
+
+    async def _take_single_use(
+        self,
+        uow: UnitOfWork,
+        string: TokenString,
+        command: Pay,
+        context: Context[PaymentView],
+        plan: _Plan,
+    ) -> _Credential:
+        """Reserve the token, or only look at it if the rules say that this kind of operation looks."""
+        principal, rules = context.principal, context.rules
+        if command.initiator is Initiator.MERCHANT:
+            raise Conflict(ErrorCode.TOKEN_CLASS_MISMATCH, param="source.single_use_token")
+        mac = self._secrets.token_mac(string, TokenClass.SINGLE_USE, principal.tenant)
+        if command.kind in rules.consumed_by:
+            token = await uow.tokens.reserve(
+                principal.tenant, mac, plan.operation_id, principal.clock_offset
+            )
+        elif command.kind in rules.looked_at_by:
+            token = await uow.tokens.take_verification(
+                principal.tenant, mac, plan.operation_id, principal.clock_offset, rules.verifications_max
+            )
+        else:
+            raise Conflict(ErrorCode.TOKEN_CLASS_MISMATCH, param="source.single_use_token")
+        if token is None:
+            found = await uow.tokens.find(principal.tenant, mac)
+            self._telemetry.token_conflict(context.dialect, principal.tenant.mode)
+            raise _explain(found, command, rules.verifications_max, plan.now + principal.clock_offset)
+        return _Credential(token.summary, single_use=token)
+
+    async def _take_stored(
+        self, uow: UnitOfWork, source: FromStoredToken, command: Pay, context: Context[PaymentView]
+    ) -> _Credential:
+        tenant = context.principal.tenant
+        kinds = (source.kind,) if source.kind else tuple(StoredTokenKind)
+        macs = [self._secrets.token_mac(source.token, _TOKEN_CLASSES[kind], tenant) for kind in kinds]
+        token = await uow.stored_tokens.find(tenant, macs)
+        if token is None or token.state is StoredTokenState.DELETED:
+            raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND, param="source")
+        agreement = None
+        if token.agreement_id is not None:
+            agreement = await uow.agreements.find(tenant, token.agreement_id)
+        check_use(token, agreement, initiator=command.initiator, has_cvc=source.cvc is not None)
+        return _Credential(token.summary, stored=token, agreement=agreement)
+
+    def _payment(
+        self, command: Pay, context: Context[PaymentView], plan: _Plan, credential: _Credential
+    ) -> Payment:
+        single_use, stored, agreement = credential.single_use, credential.stored, credential.agreement
+        of_token = single_use or stored
+        return Payment(
+            id=plan.payment_id,
+            tenant=context.principal.tenant,
+            kind=command.kind,
+            state=OperationState.SUBMITTED,
+            amount_minor=command.money.amount_minor,
+            currency=command.money.currency,
+            created_at=plan.now + context.principal.clock_offset,
+            summary=credential.summary,
+            dialect=context.dialect,
+            processor=plan.processor.name,
+            single_use_token_id=single_use.id if single_use else None,
+            stored_token_id=stored.id if stored else None,
+            customer_id=command.customer_id or (of_token.customer_id if of_token else None),
+            agreement_id=agreement.id if agreement else None,
+            initiator=command.initiator,
+            reason=_reason(command, agreement),
+            reference=command.reference,
+            metadata=command.metadata,
+        )
+
+    def _operation(
+        self, command: Pay, plan: _Plan, payment: Payment, reference: str | None
+    ) -> Operation:
+        grace_s = plan.processor.timeout_s + RECOVERY_GRACE_S
+        return Operation(
+            id=plan.operation_id,
+            tenant=payment.tenant,
+            payment_id=payment.id,
+            kind=command.kind,
+            money=command.money,
+            state=OperationState.SUBMITTED,
+            created_at=payment.created_at,
+            send_by=plan.send_by,
+            processor=plan.processor.name,
+            processor_reference=reference or plan.operation_id,
+            token_id=payment.single_use_token_id,
+            consumes_token=payment.single_use_token_id is not None
+            and command.kind is not OperationKind.VERIFICATION,
+            stored_token_id=payment.stored_token_id,
+            initiator=command.initiator,
+            reason=payment.reason,
+            reference=command.reference,
+            envelope=plan.envelope,
+            envelope_day=_day_of(plan.now) if plan.envelope else None,
+            next_attempt_at=plan.send_by + timedelta(seconds=grace_s),
+        )
+
+    async def _envelope(
+        self, command: Pay, context: Context[PaymentView], operation_id: OperationId
+    ) -> bytes | None:
+        """Seal number and expiry for a processor that needs them to reverse.
+
+        The envelope belongs into the reserve transaction, so the instrument is opened (audited) before
+        it. What cannot be opened gets none: the reserve then refuses or replays.
+        """
+        try:
+            instrument = await self._peek(command, context)
+        except NotFound:
+            return None
+        if instrument is None:
+            return None
+        return self._vaulting.seal_envelope(
+            instrument,
+            tenant=context.principal.tenant,
+            operation_id=operation_id,
+            day=_day_of(self._clock.now()),
+        )
+
+    async def _peek(self, command: Pay, context: Context[PaymentView]) -> PaymentInstrument | None:
+        source, tenant = command.source, context.principal.tenant
+        if isinstance(source, FromInstrument):
+            return source.instrument
+
+        async def find(uow: UnitOfWork) -> tuple[SingleUseToken | StoredToken, Permit] | None:
+            if isinstance(source, FromSingleUseToken):
+                mac = self._secrets.token_mac(source.token, TokenClass.SINGLE_USE, tenant)
+                token = await uow.tokens.find(tenant, mac)
+            else:
+                macs = [self._secrets.token_mac(source.token, c, tenant) for c in _TOKEN_CLASSES.values()]
+                token = await uow.stored_tokens.find(tenant, macs)
+            if token is None:
+                return None
+            permit = await self._vaulting.permit(
+                uow,
+                token.id,
+                purpose="processor",
+                why="envelope",
+                principal=context.principal,
+                request_id=context.request_id,
+            )
+            return token, permit
+
+        found = await self._storage.write(find)
+        if found is None:
+            return None
+        token, permit = found
+        if isinstance(token, StoredToken):
+            return self._vaulting.open_stored(permit, token)[0]
+        return self._vaulting.open_single_use(permit, token, source.token)[0]
+
+    # --- between the transactions ----------------------------------------------------------------
+
+    def _open(self, command: Pay, reserved: _Reserved) -> tuple[PaymentInstrument, PayerDetails]:
+        source, credential, permit = command.source, reserved.credential, reserved.permit
+        if isinstance(source, FromInstrument):
+            instrument, payer = source.instrument, source.details
+        elif permit is None:
+            raise NotFound(ErrorCode.TOKEN_NOT_FOUND)
+        elif isinstance(source, FromStoredToken) and credential.stored is not None:
+            instrument, payer = self._vaulting.open_stored(permit, credential.stored, source.cvc)
+        elif credential.single_use is not None:
+            instrument, payer = self._vaulting.open_single_use(
+                permit, credential.single_use, source.token
+            )
+        else:
+            raise NotFound(ErrorCode.TOKEN_NOT_FOUND)
+        if command.initiator is Initiator.MERCHANT and isinstance(instrument, Card):
+            instrument = instrument.without_cvc()
+        return instrument, payer
+
+    def _request(
+        self,
+        command: Pay,
+        context: Context[PaymentView],
+        plan: _Plan,
+        reserved: _Reserved,
+        instrument: PaymentInstrument,
+        payer: PayerDetails,
+    ) -> ProcessorRequest:
+        stored, agreement = reserved.credential.stored, reserved.credential.agreement
+        linked = (
+            command.network_transaction_id
+            or (agreement.network_transaction_id if agreement else None)
+            or (stored.network_transaction_id if stored else None)
+        )
+        return ProcessorRequest(
+            operation_id=plan.operation_id,
+            reference=reserved.operation.processor_reference,
+            kind=command.kind,
+            tenant=context.principal.tenant,
+            money=command.money,
+            merchant_time=reserved.payment.created_at,
+            instrument=instrument,
+            payer=payer,
+            initiator=command.initiator,
+            reason=reserved.payment.reason,
+            network_transaction_id=linked,
+            stores_credential=command.save is not None,
+            attributes={"dialect": context.dialect, **command.attributes},
+        )
+
+    async def _fail(
+        self, reserved: _Reserved, context: Context[PaymentView], claim: Claim[PaymentView]
+    ) -> None:
+        """Close an operation that was certainly not sent: its token and its key are free again."""
+
+        async def work(uow: UnitOfWork) -> Recorded:
+            recorded = await self._ledger.record(
+                uow,
+                reserved.operation,
+                OperationEvent.FAIL,
+                payment=reserved.payment,
+                clock_offset=context.principal.clock_offset,
+            )
+            await claim.abandon(uow)
+            return recorded
+
+        recorded = await self._storage.write(work)
+        self._telemetry.observe(recorded.events)
+
+    # --- second transaction ----------------------------------------------------------------------
+
+    def _keep(
+        self,
+        command: Pay,
+        context: Context[PaymentView],
+        reserved: _Reserved,
+        instrument: PaymentInstrument,
+        payer: PayerDetails,
+        outcome: Outcome,
+    ) -> _Kept | None:
+        """Seal the credential that is to be stored, if the payment went well."""
+        if command.save is None or not isinstance(outcome, Approved | Pending):
+            return None
+        tenant, save = context.principal.tenant, command.save
+        recurrence = save.kind is StoredTokenKind.RECURRENCE_TOKEN
+        token_id = StoredTokenId(self._ids.new("rt" if recurrence else "pt"))
+        string = self._ids.token(context.rules.stored_shapes[save.kind.value])
+        linked = outcome.network_transaction_id if isinstance(outcome, Approved) else None
+        agreement = None
+        if recurrence and save.agreement_id is None:
+            agreement = Agreement(
+                id=AgreementId(self._ids.new("agr")),
+                tenant=tenant,
+                state=AgreementState.ACTIVE,
+                reason=save.reason,
+                consented_at=reserved.payment.created_at,
+                created_at=reserved.payment.created_at,
+                customer_id=reserved.payment.customer_id,
+                network_transaction_id=linked,
+            )
+        token = StoredToken(
+            id=token_id,
+            tenant=tenant,
+            kind=save.kind,
+            token_mac=self._secrets.token_mac(string, _TOKEN_CLASSES[save.kind], tenant),
+            state=StoredTokenState.ACTIVE,
+            summary=reserved.payment.summary,
+            fingerprint=self._vaulting.fingerprint(instrument, tenant),
+            created_at=reserved.payment.created_at,
+            dialect=context.dialect,
+            sealed=self._vaulting.seal_reusable(instrument, payer, tenant=tenant, token_id=token_id),
+            customer_id=reserved.payment.customer_id,
+            agreement_id=agreement.id if agreement else save.agreement_id,
+            network_transaction_id=linked,
+        )
+        return _Kept(token, string, payer, agreement)
+
+    async def _settle(
+        self,
+        uow: UnitOfWork,
+        context: Context[PaymentView],
+        claim: Claim[PaymentView],
+        reserved: _Reserved,
+        outcome: Outcome,
+        kept: _Kept | None,
+    ) -> tuple[Recorded, PaymentView]:
+        payment = reserved.payment
+        saved = None
+        if kept is not None:
+            payment = replace(payment, saved_token_id=kept.token.id)
+        recorded = await self._ledger.record(
+            uow,
+            reserved.operation,
+            outcome,
+            payment=payment,
+            policy=context.rules.on_decline,
+            clock_offset=context.principal.clock_offset,
+        )
+        if recorded.first and kept is not None:
+            saved = await self._store(uow, kept)
+        if recorded.first:
+            await self._link(uow, reserved.credential, outcome)
+        view = PaymentView(
+            recorded.payment, (recorded.operation,), saved=saved, operation=recorded.operation
+        )
+        await claim.finish(uow, view)
+        return recorded, view
+
+    async def _store(self, uow: UnitOfWork, kept: _Kept) -> StoredTokenView:
+        if kept.agreement is not None:
+            await uow.agreements.insert(kept.agreement)
+        await uow.stored_tokens.insert(kept.token)
+        event = self._ids.event(
+            EventType.STORED_TOKEN_CREATED,
+            kept.token.tenant,
+            kept.token.id,
+            at=self._clock.now(),
+            sequence=1,
+            data={"kind": kept.token.kind.value, "dialect": kept.token.dialect},
+        )
+        await uow.events.append((event,))
+        return StoredTokenView(kept.token, kept.details, kept.string)
+
+    async def _link(self, uow: UnitOfWork, credential: _Credential, outcome: Outcome) -> None:
+        """Give an agreement the network's id of its first approved transaction (SEC-14)."""
+        agreement = credential.agreement
+        if (
+            isinstance(outcome, Approved)
+            and outcome.network_transaction_id is not None
+            and agreement is not None
+            and agreement.network_transaction_id is None
+        ):
+            await uow.agreements.update(
+                replace(agreement, network_transaction_id=outcome.network_transaction_id)
+            )
+
+
+_PREFIXES = {OperationKind.VERIFICATION: "ver", OperationKind.CREDIT: "crd"}
+
+
+def _explain(
+    token: SingleUseToken | None, command: Pay, verifications_max: int, now: datetime
+) -> FareboxError:
+    """Say why the conditional write found nothing; a live token that was verified enough is its own case."""
+    if (
+        command.kind is OperationKind.VERIFICATION
+        and token is not None
+        and token.state is TokenState.MINTED
+        and token.expires_at > now
+        and token.verifications >= verifications_max
+    ):
+        return Conflict(ErrorCode.VERIFICATIONS_EXHAUSTED, param="source.single_use_token")
+    return explain_refusal(token)
+
+
+def _reason(command: Pay, agreement: Agreement | None) -> Reason | None:
+    if command.reason is not None or command.initiator is Initiator.CUSTOMER:
+        return command.reason
+    return agreement.reason if agreement else None
+
+
+def _day_of(instant: datetime) -> int:
+    return int(instant.timestamp()) // 86400
+

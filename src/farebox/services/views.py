@@ -1,0 +1,31 @@
+"""Payments as their merchants see them, put together inside a unit of work."""
+
+from __future__ import annotations
+
+from farebox.domain.errors import ErrorCode, NotFound
+from farebox.domain.operations import Operation
+from farebox.domain.payments import Payment
+from farebox.ports.storage import UnitOfWork
+from farebox.services.commands import PaymentView, StoredTokenView
+
+
+async def payment_view(uow: UnitOfWork, payment: Payment, operation: Operation | None = None) -> PaymentView:
+    """Add a payment's operations and the credential it stored."""
+    operations = await uow.operations.of_payment(payment.tenant, payment.id)
+    saved = None
+    if payment.saved_token_id is not None:
+        token = await uow.stored_tokens.find_by_id(payment.tenant, payment.saved_token_id)
+        saved = StoredTokenView(token) if token else None
+    return PaymentView(payment, operations, saved=saved, operation=operation)
+
+
+async def payment_view_of_operation(uow: UnitOfWork, operation: Operation) -> PaymentView:
+    """Show the payment an operation belongs to.
+
+    Raises:
+        NotFound: `payment_not_found`.
+    """
+    payment = await uow.payments.find(operation.tenant, operation.payment_id)
+    if payment is None:
+        raise NotFound(ErrorCode.PAYMENT_NOT_FOUND)
+    return await payment_view(uow, payment, operation)
