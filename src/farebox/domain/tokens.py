@@ -9,10 +9,11 @@ Source of the states: security design §4.1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import NewType
 
 from farebox.domain.access import Tenant
@@ -99,25 +100,32 @@ NATIVE_SHAPES: Mapping[str, TokenShape] = {
 }
 
 
-def token_string(shape: TokenShape, entropy: bytes) -> TokenString:
-    """Write random bytes in a dialect's shape.
+@cache
+def _translation(alphabet: str) -> tuple[bytes, bytes]:
+    """Map bytes to characters of an alphabet, and name the bytes that would make it unfair."""
+    letters = alphabet.encode("ascii")
+    fair = 256 - 256 % len(letters)
+    return bytes(letters[byte % len(letters)] for byte in range(256)), bytes(range(fair, 256))
+
+
+def draw(alphabet: str, length: int, random_bytes: Callable[[int], bytes]) -> str:
+    """Draw `length` characters, each with the same probability.
 
     Args:
-        shape: prefix, alphabet and length.
-        entropy: fresh random bytes, at least `entropy_length(shape)` of them.
+        alphabet: distinct ASCII characters, at most 256.
+        length: how many to draw.
+        random_bytes: the random source: gives as many bytes as it is asked for.
     """
-    value = int.from_bytes(entropy, "big")
-    base = len(shape.alphabet)
-    characters: list[str] = []
-    for _ in range(shape.length):
-        value, index = divmod(value, base)
-        characters.append(shape.alphabet[index])
-    return TokenString(shape.prefix + "".join(characters))
+    table, unfair = _translation(alphabet)
+    drawn = b""
+    while len(drawn) < length:
+        drawn += random_bytes(length + length // 2).translate(table, unfair)
+    return drawn[:length].decode("ascii")
 
 
-def entropy_length(shape: TokenShape) -> int:
-    """Give how many random bytes fill a shape with a bias below 2^-64."""
-    return (shape.length * (len(shape.alphabet) - 1).bit_length() + 7) // 8 + 8
+def token_string(shape: TokenShape, random_bytes: Callable[[int], bytes]) -> TokenString:
+    """Draw a token string in a dialect's shape (SEC-16)."""
+    return TokenString(shape.prefix + draw(shape.alphabet, shape.length, random_bytes))
 
 
 @dataclass(frozen=True, slots=True)

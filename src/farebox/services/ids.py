@@ -8,7 +8,7 @@ from datetime import datetime
 from farebox.domain.access import Tenant
 from farebox.domain.events import Event, EventType, Value
 from farebox.domain.ids import EventId, new_id
-from farebox.domain.tokens import TokenShape, TokenString, entropy_length, token_string
+from farebox.domain.tokens import TokenShape, TokenString, token_string
 from farebox.ports.system import Clock, Randomness
 
 
@@ -27,7 +27,7 @@ class Ids:
 
     def token(self, shape: TokenShape) -> TokenString:
         """Draw a token string in a dialect's shape (SEC-16)."""
-        return token_string(shape, self._randomness.bytes(entropy_length(shape)))
+        return token_string(shape, self._randomness.bytes)
 
     def event(
         self,

@@ -9,6 +9,7 @@ from farebox.domain.access import ApiKeyKind, Mode, Tenant, api_key_string
 from farebox.domain.audit import AuditAction, AuditEntry
 from farebox.domain.ids import MerchantAccountId, MerchantId
 from farebox.domain.merchants import ApiKey, Merchant, MerchantAccount
+from farebox.domain.tokens import draw
 from farebox.ports.keys import KeyProvisioning
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock, Randomness
@@ -125,23 +126,14 @@ class Merchants:
         ]
 
     def _draw(self, alphabet: str, length: int) -> str:
-        """Draw characters without bias: bytes beyond the last whole multiple are thrown away."""
-        limit = 256 - 256 % len(alphabet)
-        drawn = ""
-        while len(drawn) < length:
-            drawn += "".join(
-                alphabet[byte % len(alphabet)]
-                for byte in self._randomness.bytes(length)
-                if byte < limit
-            )
-        return drawn[:length]
+        return draw(alphabet, length, self._randomness.bytes)
 
 
 Draw = Callable[[str, int], str]
 
 
 def _native(
-    tenant: Tenant, names: dict[str, str], draw: Draw, randomness: Randomness
+    tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness
 ) -> list[Credential]:
     secret = api_key_string(ApiKeyKind.SECRET, tenant.mode, randomness.bytes(32))
     public = api_key_string(ApiKeyKind.PUBLISHABLE, tenant.mode, randomness.bytes(32))
@@ -152,10 +144,10 @@ def _native(
 
 
 def _bamboo(
-    tenant: Tenant, names: dict[str, str], draw: Draw, randomness: Randomness
+    tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness
 ) -> list[Credential]:
     """A private key of 57 characters ending in `__` and a public one of 32, of the base64url alphabet."""
-    private, public = draw(_URL_SAFE, 55) + "__", draw(_URL_SAFE, 32)
+    private, public = chars(_URL_SAFE, 55) + "__", chars(_URL_SAFE, 32)
     return [
         Credential("bamboo", ApiKeyKind.SECRET, private, (("private_key", private),)),
         Credential("bamboo", ApiKeyKind.PUBLISHABLE, public, (("public_key", public),)),
@@ -163,13 +155,13 @@ def _bamboo(
 
 
 def _paysafe(
-    tenant: Tenant, names: dict[str, str], draw: Draw, randomness: Randomness
+    tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness
 ) -> list[Credential]:
     """Both keys are `id:secret`; the single-use-token key's id begins with `OT-`."""
     account = names["paysafe"]
 
     def password() -> str:
-        return f"B-qa2-0-{draw(_HEX, 24)}-{draw(_HEX, 40)}"
+        return f"B-qa2-0-{chars(_HEX, 24)}-{chars(_HEX, 40)}"
 
     private, public = f"{account}:{password()}", f"OT-{account}:{password()}"
     attributes = (("account_id", account),)
@@ -192,9 +184,9 @@ def _paysafe(
 
 
 def _payroc(
-    tenant: Tenant, names: dict[str, str], draw: Draw, randomness: Randomness
+    tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness
 ) -> list[Credential]:
-    key, terminal = draw(_URL_SAFE, 64), names["payroc"]
+    key, terminal = chars(_URL_SAFE, 64), names["payroc"]
     return [
         Credential(
             "payroc",
@@ -207,10 +199,10 @@ def _payroc(
 
 
 def _dintero(
-    tenant: Tenant, names: dict[str, str], draw: Draw, randomness: Randomness
+    tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness
 ) -> list[Credential]:
     account, profile = names["dintero"], names["dintero_profile"]
-    client_id, client_secret = draw(_HEX, 32), draw(_URL_SAFE, 48)
+    client_id, client_secret = chars(_HEX, 32), chars(_URL_SAFE, 48)
     return [
         Credential(
             "dintero",
