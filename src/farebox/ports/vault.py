@@ -10,7 +10,6 @@ Three classes of sealed instrument (security design §3.2):
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -18,28 +17,7 @@ from farebox.domain.access import Tenant
 from farebox.domain.cards import Cvc
 from farebox.domain.ids import OperationId, SingleUseTokenId, StoredTokenId
 from farebox.domain.instruments import PayerDetails, PaymentInstrument
-from farebox.domain.tokens import TokenString
-
-@dataclass(frozen=True, slots=True)
-class SealedSingleUse:
-    """The sealed parts of a single-use token, each openable apart from the others."""
-
-    bucket_minute: int
-    """Minutes since 1970 at whose end the bucket key is destroyed."""
-    payload: bytes
-    details: bytes
-    cvc: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class SealedReusable:
-    """The sealed parts of a stored credential and its wrapped record key."""
-
-    wrapped_key: bytes
-    """Record key sealed under the tenant key; its header names the tenant key's id."""
-    payload: bytes
-    details: bytes
-
+from farebox.domain.tokens import SealedReusable, SealedSingleUse, TokenString
 
 class Vault(Protocol):
     """Seals, opens and forgets instruments.

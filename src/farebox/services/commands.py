@@ -23,7 +23,6 @@ from farebox.domain.ids import (
     OperationId,
     PaymentId,
     RequestId,
-    StoredTokenId,
 )
 from farebox.domain.instruments import PayerDetails, PaymentInstrument
 from farebox.domain.money import Money
