@@ -220,11 +220,20 @@ class Operations(Protocol):
         ...
 
     async def close(self, operation: Operation) -> bool:
-        """Record a final answer where the stored state still is open (`submitted`, `in_doubt`, `pending`).
+        """Record an answer where the stored state still is open (`submitted`, `in_doubt`, `pending`).
 
-        False means somebody closed it first, and R4 applies. Erases the envelope when the state is terminal
-        and no reversal is needed.
+        False means somebody closed it first, and R4 applies. An operation that recovery has begun to
+        reverse takes no answer but `reversed`: the reversal may already have undone what an approval
+        would record.
         """
+        ...
+
+    async def begin_reversal(self, operation: Operation) -> bool:
+        """Mark an operation in doubt as being reversed; False when it is not in doubt any more."""
+        ...
+
+    async def compensated(self, operation: Operation) -> None:
+        """Note that the late approval of a closed operation has been reversed."""
         ...
 
     async def doubt(self, operation: Operation) -> bool:
@@ -248,7 +257,7 @@ class Operations(Protocol):
         ...
 
     async def postpone(self, operation: Operation) -> None:
-        """Write `attempts`, `next_attempt_at` and `reversing` of an operation that is not settled yet."""
+        """Write `attempts` and `next_attempt_at` of an operation that is not settled yet."""
         ...
 
     async def mark_settled(

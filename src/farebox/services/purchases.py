@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from farebox.domain.cards import Card
+from farebox.domain.cards import Card, parse_cvc
 from farebox.domain.credentials_on_file import Agreement, AgreementState, check_use
 from farebox.domain.errors import (
     Conflict,
@@ -223,6 +223,9 @@ class Purchases:
             raise InvalidRequest(ErrorCode.INSTRUMENT_UNSUPPORTED, param="source")
         if command.customer_id and await uow.customers.find(tenant, command.customer_id) is None:
             raise NotFound(ErrorCode.CUSTOMER_NOT_FOUND, param="customer")
+        if command.save is not None and command.save.agreement_id is not None:
+            if await uow.agreements.find(tenant, command.save.agreement_id) is None:
+                raise NotFound(ErrorCode.AGREEMENT_NOT_FOUND, param="agreement")
         payment = self._payment(command, context, plan, credential)
         operation = self._operation(command, plan, payment, claim.reference)
         await uow.payments.insert(payment)
@@ -299,6 +302,9 @@ class Purchases:
         if token.agreement_id is not None:
             agreement = await uow.agreements.find(tenant, token.agreement_id)
         check_use(token, agreement, initiator=command.initiator, has_cvc=source.cvc is not None)
+        if source.cvc is not None:
+            # Refused here, before there is a payment; it is parsed again when the card is opened.
+            parse_cvc(source.cvc, brand=token.summary.brand or "unknown")
         return _Credential(token.summary, stored=token, agreement=agreement)
 
     def _payment(

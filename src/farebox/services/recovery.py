@@ -27,7 +27,7 @@ from farebox.ports.processors import NotFoundAtProcessor, Processor, ProcessorRe
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
-from farebox.services.ledger import Ledger, Recorded
+from farebox.services.ledger import Ledger
 from farebox.services.routing import Routing
 from farebox.services.vaulting import Vaulting
 
@@ -66,6 +66,8 @@ class Recovery:
         try:
             answer = await self._ask(processor, operation)
             if answer is None:
+                if operation.state is OperationState.SUBMITTED and not await self._doubt(operation):
+                    return
                 answer = await self._undo(processor, operation)
         except FareboxError:
             # The processor could not even be asked.
@@ -88,32 +90,28 @@ class Recovery:
             return None
         return answer
 
+    async def _doubt(self, operation: Operation) -> bool:
+        """Move a submitted operation to in doubt; False when its owner closed it at the last moment."""
+        recorded = await self._storage.write(
+            lambda uow: self._ledger.record(uow, operation, InDoubt("unanswered"))
+        )
+        self._telemetry.observe(recorded.events)
+        return recorded.first
+
     async def _undo(self, processor: Processor, operation: Operation) -> OperationEvent | None:
-        """Reverse; nothing when the processor did not acknowledge or still owes the result."""
+        """Reverse; nothing when the processor did not acknowledge or still owes the result.
+
+        That it will be reversed is committed before the reversal is sent: from then on no late
+        approval can close the operation.
+        """
         if operation.state is OperationState.PENDING or not processor.capabilities.reversal:
             return None
-        if operation.state in OPEN:
-            operation = await self._doubt(operation)
+        if operation.state in OPEN and not await self._storage.write(
+            lambda uow: uow.operations.begin_reversal(operation)
+        ):
+            return None
         request = await self._request(processor, operation)
         return OperationEvent.REVERSE if await processor.reverse(request) else None
-
-    async def _doubt(self, operation: Operation) -> Operation:
-        """Write down that it will be undone, before the reversal is sent."""
-        doubted = replace(operation, reversing=True)
-
-        async def work(uow: UnitOfWork) -> Recorded | None:
-            recorded = None
-            if operation.state is OperationState.SUBMITTED:
-                recorded = await self._ledger.record(uow, operation, InDoubt("lost"))
-            await uow.operations.postpone(
-                replace(doubted, next_attempt_at=self._next_attempt_at(operation))
-            )
-            return recorded
-
-        recorded = await self._storage.write(work)
-        if recorded is not None:
-            self._telemetry.observe(recorded.events)
-        return replace(doubted, state=OperationState.IN_DOUBT)
 
     async def _request(self, processor: Processor, operation: Operation) -> ProcessorRequest:
         instrument = None
@@ -146,30 +144,14 @@ class Recovery:
 
     async def _compensated(self, operation: Operation) -> None:
         """A late approval of a closed operation has been reversed (R4)."""
-        done = replace(operation, reversing=False, next_attempt_at=None)
-        await self._storage.write(lambda uow: uow.operations.postpone(done))
+        await self._storage.write(lambda uow: uow.operations.compensated(operation))
 
     async def _postpone(self, operation: Operation) -> None:
+        """Come back later, and raise the alarm when that has happened too often."""
         attempts = operation.attempts + 1
-        later = replace(
-            operation,
-            attempts=attempts,
-            next_attempt_at=self._next_attempt_at(replace(operation, attempts=attempts)),
-        )
-
-        async def work(uow: UnitOfWork) -> Recorded | None:
-            current = await uow.operations.find(operation.tenant, operation.id)
-            if current is None:
-                return None
-            recorded = None
-            if current.state is OperationState.SUBMITTED:
-                recorded = await self._ledger.record(uow, current, InDoubt("unanswered"))
-            await uow.operations.postpone(replace(later, reversing=current.reversing))
-            return recorded
-
-        recorded = await self._storage.write(work)
-        if recorded is not None:
-            self._telemetry.observe(recorded.events)
+        later = replace(operation, attempts=attempts)
+        later = replace(later, next_attempt_at=self._next_attempt_at(later))
+        await self._storage.write(lambda uow: uow.operations.postpone(later))
         if attempts > ALARM_AFTER_ATTEMPTS and operation.state is not OperationState.PENDING:
             self._telemetry.recovery_alarm(operation.id, attempts)
 
