@@ -124,12 +124,12 @@ def parse_ach(
         _refuse(ErrorCode.PARAMETER_INVALID, "account_type")
     if sec_code not in ACH_SEC_CODES:
         _refuse(ErrorCode.PARAMETER_INVALID, "sec_code")
-    number = _account_digits(account_number, _ACH_NUMBER)
+    account, last_four = _read_account(account_number, _ACH_NUMBER)
     _check_holder(holder_name)
     return AchAccount(
         routing_number=routing_number,
-        account_number=Sensitive(number),
-        last_four=_shown(number),
+        account_number=account,
+        last_four=last_four,
         account_type=account_type,
         sec_code=sec_code,
         holder_name=holder_name,
@@ -160,13 +160,13 @@ def parse_pad(
         _refuse(ErrorCode.BANK_ROUTING_INVALID, "institution_number")
     if not _TRANSIT.fullmatch(transit_number) or transit_number == "00000":
         _refuse(ErrorCode.BANK_ROUTING_INVALID, "transit_number")
-    number = _account_digits(account_number, _PAD_NUMBER)
+    account, last_four = _read_account(account_number, _PAD_NUMBER)
     _check_holder(holder_name)
     return PadAccount(
         institution_number=institution_number,
         transit_number=transit_number,
-        account_number=Sensitive(number),
-        last_four=_shown(number),
+        account_number=account,
+        last_four=last_four,
         holder_name=holder_name,
     )
 
@@ -198,13 +198,13 @@ def parse_bacs(
     code = sort_code.translate(_BLANKS)
     if not _SORT_CODE.fullmatch(code) or code == "000000":
         _refuse(ErrorCode.BANK_ROUTING_INVALID, "sort_code")
-    number = _account_digits(account_number, _BACS_NUMBER)
+    account, last_four = _read_account(account_number, _BACS_NUMBER)
     _check_reference(mandate_reference, _BACS_REFERENCE)
     _check_holder(holder_name)
     return BacsAccount(
         sort_code=code,
-        account_number=Sensitive(number),
-        last_four=_shown(number),
+        account_number=account,
+        last_four=last_four,
         mandate_reference=mandate_reference,
         holder_name=holder_name,
     )
@@ -231,18 +231,16 @@ def parse_sepa(
 
     Source: ISO 13616-1:2020 (IBAN), ISO 9362:2022 (BIC), Regulation (EU) No 260/2012.
     """
-    number = reveal(iban).replace(" ", "").upper()
-    if number[:2] not in SEPA_COUNTRIES or not _is_iban(number):
-        _refuse(ErrorCode.BANK_ACCOUNT_INVALID, "iban")
+    account, country, last_four = _read_iban(iban)
     bank = bic.strip().upper() if bic else None
     if bank is not None and not _is_bic(bank):
         _refuse(ErrorCode.BANK_ROUTING_INVALID, "bic")
     _check_reference(mandate_reference, _SEPA_REFERENCE)
     _check_holder(holder_name)
     return SepaAccount(
-        iban=Sensitive(number),
-        last_four=_shown(number),
-        country=number[:2],
+        iban=account,
+        last_four=last_four,
+        country=country,
         bic=bank,
         mandate_reference=mandate_reference,
         holder_name=holder_name,
@@ -271,11 +269,27 @@ def _is_aba_number(text: str) -> bool:
     )
 
 
-def _is_iban(text: str) -> bool:
+def _read_iban(secret: Sensitive) -> tuple[Sensitive, str, str]:
+    """Give the IBAN without blanks, its country and what may be shown of it."""
+    read = _iban_parts(reveal(secret).replace(" ", "").upper())
+    if read is None:
+        _refuse(ErrorCode.BANK_ACCOUNT_INVALID, "iban")
+    return read
+
+
+def _iban_parts(text: str) -> tuple[Sensitive, str, str] | None:
     from stdnum import iban
 
-    # The pattern first: python-stdnum would read digits of other scripts as ours.
-    return _IBAN.fullmatch(text) is not None and iban.is_valid(text)
+    country = text[:2]
+    # The pattern first: python-stdnum would read digits of other scripts as ours. National check digits
+    # too, except Belgium's, whose module also refuses every bank that is not in its list.
+    if (
+        country not in SEPA_COUNTRIES
+        or not _IBAN.fullmatch(text)
+        or not iban.is_valid(text, check_country=country != "BE")
+    ):
+        return None
+    return Sensitive(text), country, _shown(text)
 
 
 def _is_bic(text: str) -> bool:
@@ -284,11 +298,22 @@ def _is_bic(text: str) -> bool:
     return _BIC.fullmatch(text) is not None and bic.is_valid(text)
 
 
-def _account_digits(secret: Sensitive, shape: re.Pattern[str]) -> str:
-    number = reveal(secret).translate(_BLANKS)
-    if not shape.fullmatch(number) or not number.strip("0"):
+# The functions that see clear numbers return what is wrong with them, and the others raise it, so that no
+# frame of a traceback holds a clear number in a local name: some tracebacks print locals.
+
+
+def _read_account(secret: Sensitive, shape: re.Pattern[str]) -> tuple[Sensitive, str]:
+    """Give the account number without separators, and what may be shown of it."""
+    read = _account_parts(reveal(secret).translate(_BLANKS), shape)
+    if read is None:
         _refuse(ErrorCode.BANK_ACCOUNT_INVALID, "account_number")
-    return number
+    return read
+
+
+def _account_parts(number: str, shape: re.Pattern[str]) -> tuple[Sensitive, str] | None:
+    if not shape.fullmatch(number) or not number.strip("0"):
+        return None
+    return Sensitive(number), _shown(number)
 
 
 def _shown(number: str) -> str:

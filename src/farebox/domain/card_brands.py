@@ -41,29 +41,14 @@ class CardBrand:
 
 
 @dataclass(frozen=True, slots=True)
-class BrandRange:
-    """Numbers whose first eight digits lie from `first` to `last`, and whose they are."""
-
-    first: int
-    last: int
-    brand: CardBrand
-    lengths: frozenset[int]
-    is_candidate: bool
-    """Another brand names these numbers; this one is on the card too."""
-
-    def rank(self) -> tuple[bool, int]:
-        """Give the sort key that puts the likelier brand first: named before candidate, then narrower."""
-        return self.is_candidate, self.last - self.first
-
-
-@dataclass(frozen=True, slots=True)
 class BrandTable:
-    """All ranges, cut into disjoint pieces, so that one bisection finds those that cover a number."""
+    """All ranges, cut into disjoint pieces, so that one bisection says everything about a number."""
 
     brands: Mapping[str, CardBrand]
     starts: tuple[int, ...]
-    covering: tuple[tuple[BrandRange, ...], ...]
-    """For each start the ranges that cover the piece, the likeliest first."""
+    """The first eight-digit prefix of each piece, ascending."""
+    pieces: tuple[Mapping[int, tuple[CardBrand, ...]], ...]
+    """For each piece, by length of the number: the brand first, then the others on the same card."""
 
     @classmethod
     def parse(cls, text: str) -> BrandTable:
@@ -73,19 +58,21 @@ class BrandTable:
         assert len(brands) == len(entries), "a brand is described once"
         ranges = [each for entry in entries for each in _ranges(entry, brands[entry["id"]])]
         starts = sorted({0} | {each.first for each in ranges} | {each.last + 1 for each in ranges})
-        covering = [
-            tuple(sorted((each for each in ranges if each.first <= start <= each.last), key=BrandRange.rank))
-            for start in starts
-        ]
-        return cls(brands, tuple(starts), tuple(covering))
+        pieces = tuple(
+            _by_length([each for each in ranges if each.first <= start <= each.last]) for start in starts
+        )
+        return cls(brands, tuple(starts), pieces)
 
-    def covering_ranges(self, digits: str) -> tuple[BrandRange, ...]:
-        """Give the ranges that cover a number, the likeliest brand first, whatever its length.
+    def brands_by_length(self, digits: str) -> Mapping[int, tuple[CardBrand, ...]]:
+        """Give the brands that own the first digits of a number, by the lengths they allow.
+
+        The first of each tuple is the brand, the others share the card with it. Nothing at all means
+        that the digits belong to nobody we know.
 
         Args:
             digits: at least 8 ASCII digits.
         """
-        return self.covering[bisect_right(self.starts, int(digits[:_PREFIX_LENGTH])) - 1]
+        return self.pieces[bisect_right(self.starts, int(digits[:_PREFIX_LENGTH])) - 1]
 
 
 @cache
@@ -128,15 +115,39 @@ def _brand(entry: _Entry) -> CardBrand:
     )
 
 
-def _ranges(entry: _Entry, brand: CardBrand) -> Iterator[BrandRange]:
-    usual = frozenset(brand.lengths)
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """Numbers whose first eight digits lie from `first` to `last`, and whose they are."""
+
+    first: int
+    last: int
+    brand: CardBrand
+    lengths: tuple[int, ...]
+    is_candidate: bool
+    """Another brand names these numbers; this one is on the card too."""
+
+
+def _ranges(entry: _Entry, brand: CardBrand) -> Iterator[_Range]:
     for text in entry["ranges"]:
-        yield BrandRange(*_interval(text), brand, usual, is_candidate=False)
+        yield _Range(*_interval(text), brand, brand.lengths, is_candidate=False)
     for text in entry.get("candidates", ()):
-        yield BrandRange(*_interval(text), brand, usual, is_candidate=True)
+        yield _Range(*_interval(text), brand, brand.lengths, is_candidate=True)
     for exception in entry.get("exceptions", ()):
         for text in exception["ranges"]:
-            yield BrandRange(*_interval(text), brand, frozenset(exception["lengths"]), is_candidate=False)
+            yield _Range(*_interval(text), brand, tuple(exception["lengths"]), is_candidate=False)
+
+
+def _by_length(covering: list[_Range]) -> Mapping[int, tuple[CardBrand, ...]]:
+    """Decide for each length of number who names it: the narrowest range that allows the length."""
+    found: dict[int, tuple[CardBrand, ...]] = {}
+    for length in sorted({length for each in covering for length in each.lengths}):
+        fitting = [each for each in covering if length in each.lengths]
+        naming = sorted((e for e in fitting if not e.is_candidate), key=lambda e: e.last - e.first)
+        sharing = [each for each in fitting if each.is_candidate]
+        # A candidate alone, without the brand it shares the card with, says nothing.
+        if naming:
+            found[length] = tuple(dict.fromkeys(each.brand for each in [naming[0], *sharing]))
+    return found
 
 
 def _interval(text: str) -> tuple[int, int]:

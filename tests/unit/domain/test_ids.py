@@ -1,0 +1,76 @@
+"""Ids: shape, order, and what is not an id."""
+
+from __future__ import annotations
+
+import pytest
+
+from farebox.domain.ids import base32, has_shape, new_id
+
+ZERO = bytes(10)
+ONES = b"\xff" * 10
+
+
+def test_an_id_is_a_prefix_and_26_characters() -> None:
+    """The shape the documents promise."""
+    made = new_id("pay", unix_ms=1_764_000_000_000, entropy=ONES)
+    prefix, _, rest = made.partition("_")
+    assert prefix == "pay"
+    assert len(rest) == 26
+    assert set(rest) <= set("0123456789abcdefghjkmnpqrstvwxyz")
+    assert has_shape(made, "pay")
+
+
+def test_ids_sort_by_time() -> None:
+    """Rows inserted together lie together: the earlier millisecond sorts first, whatever the randomness."""
+    times = [0, 1, 1_000, 1_764_000_000_000, 1_764_000_000_001, 2**48 - 1]
+    ids = [new_id("op", unix_ms=time, entropy=ONES if index % 2 else ZERO) for index, time in enumerate(times)]
+    assert ids == sorted(ids)
+    assert new_id("op", unix_ms=5, entropy=ONES) < new_id("op", unix_ms=6, entropy=ZERO)
+
+
+def test_an_id_holds_a_uuid_version_7() -> None:
+    """Source: RFC 9562 §5.7: version 7 and variant 10 in their places, time in front."""
+    unix_ms = 0x0190_1234_5678
+    text = new_id("op", unix_ms=unix_ms, entropy=b"\x5a" * 10).removeprefix("op_")
+    value = 0
+    for character in text:
+        value = value << 5 | "0123456789abcdefghjkmnpqrstvwxyz".index(character)
+    assert value >> 80 == unix_ms
+    assert value >> 76 & 0xF == 7
+    assert value >> 62 & 0b11 == 0b10
+
+
+def test_every_random_bit_that_fits_is_used() -> None:
+    """74 of the 80 bits distinguish ids of one millisecond; the highest bits that do not fit are ignored."""
+    base = new_id("op", unix_ms=7, entropy=ZERO)
+    changed = [new_id("op", unix_ms=7, entropy=(1 << bit).to_bytes(10, "big")) for bit in range(80)]
+    assert len(set(changed) - {base}) == 74
+
+
+@pytest.mark.parametrize(
+    ("value", "length", "text"),
+    [(0, 2, "00"), (31, 2, "0z"), (1023, 2, "zz"), (32, 4, "0010"), (2**20 - 1, 4, "zzzz")],
+)
+def test_base32_writes_most_significant_first(value: int, length: int, text: str) -> None:
+    """Crockford's alphabet, fixed width: without it ids would not sort."""
+    assert base32(value, length) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "pay_",
+        "pay_" + "0" * 25,
+        "pay_" + "0" * 27,
+        "op_" + "0" * 26,
+        "PAY_" + "0" * 26,
+        "pay_" + "0" * 25 + "u",
+        "pay_" + "0" * 25 + "A",
+        "pay_" + "0" * 25 + "٠",
+        "pay" + "0" * 27,
+    ],
+)
+def test_other_texts_have_no_such_shape(text: str) -> None:
+    """What has not the shape is unknown without asking the database."""
+    assert not has_shape(text, "pay")
