@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import date, timedelta
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from farebox.data import read_text
 from farebox.domain.bank_accounts import parse_sepa
 from farebox.domain.card_brands import brand_table
 from farebox.domain.cards import (
@@ -113,10 +115,6 @@ def test_what_is_shown_never_adds_up_to_the_number(number: str) -> None:
 @given(st.text(DIGITS, min_size=8, max_size=8))
 def test_the_bisection_agrees_with_the_ranges_one_by_one(prefix: str) -> None:
     """The pieces say what the data file says: a brand is found if and only if one of its ranges covers."""
-    import tomllib
-
-    from farebox.data import read_text
-
     expected: set[str] = set()
     for entry in tomllib.loads(read_text("card_brands.toml"))["brands"]:
         texts = entry["ranges"] + [text for each in entry.get("exceptions", ()) for text in each["ranges"]]

@@ -41,6 +41,7 @@ _INSTITUTION = re.compile(r"[0-9]{3}")
 _TRANSIT = re.compile(r"[0-9]{5}")
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 _BIC = re.compile(r"[A-Z0-9]{8}(?:[A-Z0-9]{3})?")
+# The scheme's alphabet and length; its minimum of six is left to the gateways, which take shorter ones.
 # Source: Bacs Service User's Guide to Direct Debit, "Core reference".
 _BACS_REFERENCE = re.compile(r"(?!DDIC)[A-Z0-9](?:[A-Z0-9.&/ -]{0,16}[A-Z0-9.&/-])?")
 # Source: EPC217-08, SEPA requirements for an extended character set, and EPC016-06 AT-01.

@@ -122,7 +122,7 @@ ADVICE: Mapping[DeclineReason, Advice] = {
     DeclineReason.INVALID_MERCHANT: Advice.DO_NOT_RETRY,
     DeclineReason.RISK_RULE: Advice.TRY_ANOTHER_INSTRUMENT,
     DeclineReason.VELOCITY_EXCEEDED: Advice.RETRY_LATER,
-    DeclineReason.REVIEW_NEEDED: Advice.CONTACT_ISSUER,
+    DeclineReason.REVIEW_NEEDED: Advice.RETRY_LATER,
     DeclineReason.MANDATE_INVALID: Advice.CORRECT_AND_RETRY,
     DeclineReason.DEBIT_NOT_AUTHORIZED: Advice.DO_NOT_RETRY,
     DeclineReason.ISSUER_UNAVAILABLE: Advice.RETRY_LATER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from farebox.domain.card_brands import BrandTable, brand_table
+from farebox.domain.card_brands import BrandTable, CardBrand, brand_table
 
 REQUIRED = {
     "visa",
@@ -40,11 +40,8 @@ def test_the_table_holds_the_brands_we_promise() -> None:
 
 
 @pytest.mark.parametrize("brand", brand_table().brands.values(), ids=lambda brand: brand.id)
-def test_every_brand_is_complete(brand: object) -> None:
+def test_every_brand_is_complete(brand: CardBrand) -> None:
     """A brand without a source is a guess; lengths and groups must make sense for a number."""
-    from farebox.domain.card_brands import CardBrand
-
-    assert isinstance(brand, CardBrand)
     assert brand.source
     assert brand.name
     assert brand.lengths == tuple(sorted(set(brand.lengths)))
@@ -111,12 +108,28 @@ def test_an_exception_changes_the_length_of_its_range_only() -> None:
     assert names("34000001", 15) == ["amex"]
 
 
-def test_a_brand_described_twice_is_refused() -> None:
-    """The data file cannot contradict itself silently."""
-    one = (
-        '[[brands]]\nid = "a"\nname = "A"\nranges = ["4"]\nlengths = [16]\ngaps = [4]\n'
+def brand_text(name: str, fields: str) -> str:
+    return (
+        f'[[brands]]\nid = "{name}"\nname = "{name}"\n{fields}\ngaps = [4]\n'
         'cvc_name = "CVC"\ncvc_lengths = [3]\nsource = "test"\n'
     )
+
+
+def test_a_brand_described_twice_is_refused() -> None:
+    """The data file cannot contradict itself silently."""
+    one = brand_text("a", 'ranges = ["4"]\nlengths = [16]')
     assert set(BrandTable.parse(one).brands) == {"a"}
     with pytest.raises(AssertionError):
         BrandTable.parse(one + one)
+
+
+def test_a_brand_that_only_shares_a_card_never_names_it() -> None:
+    """Where the naming brand does not allow the length, the one that shares the card does not either."""
+    table = BrandTable.parse(
+        brand_text("a", 'ranges = ["4"]\nlengths = [16]')
+        + brand_text("b", 'ranges = ["5"]\ncandidates = ["4"]\nlengths = [16, 19]')
+    )
+    found = table.brands_by_length("40000000")
+    assert [brand.id for brand in found[16]] == ["a", "b"]
+    assert 19 not in found
+    assert 19 in table.brands_by_length("50000000")

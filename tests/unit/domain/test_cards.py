@@ -121,7 +121,9 @@ def test_a_length_the_brand_does_not_have_is_refused(number: str) -> None:
 
 def test_an_unknown_range_with_a_right_check_digit_is_a_card_of_unknown_brand() -> None:
     """A range our table does not know must not cost a merchant a sale."""
-    digits = next("999999999999999" + check for check in "0123456789" if luhn_valid("999999999999999" + check))
+    digits = next(
+        "999999999999999" + check for check in "0123456789" if luhn_valid("999999999999999" + check)
+    )
     pan = parse_pan(Sensitive(digits))
     assert (pan.brand, pan.brands) == ("unknown", ("unknown",))
     wrong = digits[:-1] + str((int(digits[-1]) + 1) % 10)
@@ -288,7 +290,12 @@ def test_other_codes_are_refused(code: str, brand: str) -> None:
 
 @pytest.mark.parametrize(
     ("month", "year", "expiry"),
-    [(1, 2030, Expiry(1, 2030)), (12, 30, Expiry(12, 2030)), (6, 0, Expiry(6, 2000)), (6, 99, Expiry(6, 2099))],
+    [
+        (1, 2030, Expiry(1, 2030)),
+        (12, 30, Expiry(12, 2030)),
+        (6, 0, Expiry(6, 2000)),
+        (6, 99, Expiry(6, 2099)),
+    ],
 )
 def test_expiries_are_read(month: int, year: int, expiry: Expiry) -> None:
     """A year of two digits is of this century."""
@@ -350,7 +357,9 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
     assert (caught.value.code, caught.value.param) == (ErrorCode.PARAMETER_INVALID, "card.holder_name")
 
 
-@pytest.mark.parametrize("name", ["x" * 255, "José Núñez", "李小龍", "O'Neil-Smith, Jr.", "علی‌رضا", "", "Louis 14"])
+@pytest.mark.parametrize(
+    "name", ["x" * 255, "José Núñez", "李小龍", "O'Neil-Smith, Jr.", "علی‌رضا", "", "Louis 14"]
+)
 def test_names_of_people_are_accepted(name: str) -> None:
     """Letters of all scripts, joiners included, are names."""
     assert Card(parse_pan(Sensitive(VISA)), Expiry(1, 2030), name).holder_name == name

@@ -23,7 +23,9 @@ def test_an_id_is_a_prefix_and_26_characters() -> None:
 def test_ids_sort_by_time() -> None:
     """Rows inserted together lie together: the earlier millisecond sorts first, whatever the randomness."""
     times = [0, 1, 1_000, 1_764_000_000_000, 1_764_000_000_001, 2**48 - 1]
-    ids = [new_id("op", unix_ms=time, entropy=ONES if index % 2 else ZERO) for index, time in enumerate(times)]
+    ids = [
+        new_id("op", unix_ms=time, entropy=ONES if index % 2 else ZERO) for index, time in enumerate(times)
+    ]
     assert ids == sorted(ids)
     assert new_id("op", unix_ms=5, entropy=ONES) < new_id("op", unix_ms=6, entropy=ZERO)
 

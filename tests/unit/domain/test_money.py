@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from farebox.domain import money
 from farebox.domain.errors import ErrorCode, InvalidRequest
 from farebox.domain.money import AMOUNT_MINOR_MAX, EXPONENTS, Money, exponent_of
 
@@ -58,8 +59,6 @@ def test_other_codes_are_refused(currency: str) -> None:
 
 def test_the_table_names_each_currency_once() -> None:
     """Three capital letters each; a currency in two lists would have the exponent of the last."""
-    from farebox.domain import money
-
     lists = [
         money._EXPONENT_0,  # pyright: ignore[reportPrivateUsage]
         money._EXPONENT_2,  # pyright: ignore[reportPrivateUsage]
