@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from farebox.domain.bank_accounts import BacsAccount, SepaAccount, check_mandate
 from farebox.domain.cards import Card, parse_cvc
 from farebox.domain.credentials_on_file import Agreement, AgreementState, check_use
 from farebox.domain.errors import (
@@ -429,7 +430,9 @@ class Purchases:
             )
         else:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND)
-        if command.initiator is Initiator.MERCHANT and isinstance(instrument, Card):
+        if isinstance(instrument, BacsAccount | SepaAccount) and command.kind is not OperationKind.CREDIT:
+            check_mandate(instrument)
+        if isinstance(instrument, Card) and command.initiator is Initiator.MERCHANT:
             instrument = instrument.without_cvc()
         return instrument, payer
 
