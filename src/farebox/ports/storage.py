@@ -122,8 +122,10 @@ class SingleUseTokens(Protocol):
         """Move `reserved` by this operation to `minted`, or to `expired` (erased) when its time is over."""
         ...
 
-    async def revoke(self, tenant: Tenant, token_mac: bytes) -> SingleUseToken | None:
-        """Move `minted` to `revoked`, erased; nothing when it was not minted."""
+    async def revoke(
+        self, tenant: Tenant, token_mac: bytes, clock_offset: timedelta
+    ) -> SingleUseToken | None:
+        """Move a live `minted` token to `revoked`, erased; nothing when it was not live."""
         ...
 
     async def expire_due(self, limit: int) -> Sequence[SingleUseToken]:

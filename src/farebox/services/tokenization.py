@@ -150,7 +150,7 @@ class Tokenization:
         mac = self._mac(command.token, principal)
 
         async def work(uow: UnitOfWork) -> tuple[SingleUseToken, Event | None]:
-            revoked = await uow.tokens.revoke(principal.tenant, mac)
+            revoked = await uow.tokens.revoke(principal.tenant, mac, principal.clock_offset)
             if revoked is None:
                 token = await uow.tokens.find(principal.tenant, mac)
                 if token is not None and token.state is TokenState.REVOKED:

@@ -1,1 +1,34 @@
 """SQLite and PostgreSQL behind the storage port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from farebox.adapters.storage.audit import ChainMac
+from farebox.domain.errors import ConfigurationError, ErrorCode
+from farebox.ports.storage import Storage
+
+
+async def open_storage(
+    url: str, *, chain_mac: ChainMac, wall_us: Callable[[], int], node: str = "node"
+) -> Storage:
+    """Open the database that a URL names: `sqlite:///path` or `postgresql://…`.
+
+    Raises:
+        ConfigurationError: the URL names no engine we have, or the schema is not this program's.
+    """
+    from farebox.adapters.storage.schema import check
+
+    await check(url)
+    if url.startswith("sqlite:///"):
+        from farebox.adapters.storage.sqlite import SqliteStorage
+
+        return SqliteStorage(Path(url.removeprefix("sqlite:///")), chain_mac=chain_mac, wall_us=wall_us)
+    if url.startswith(("postgresql://", "postgres://")):
+        from farebox.adapters.storage.postgres import PostgresStorage
+
+        return await PostgresStorage.open(url, chain_mac=chain_mac, node=node)
+    raise ConfigurationError(
+        ErrorCode.CONFIGURATION_INVALID, detail="The database URL is neither SQLite nor PostgreSQL."
+    )

@@ -1,0 +1,357 @@
+"""SQLite: one writer, group commit, and no await that waits.
+
+**Group commit.** Requests queue their works. The committer opens a transaction, runs every work that is
+waiting at that moment, each inside a savepoint, and commits them together: one sync for all. The
+statements take microseconds and run on the event loop itself; only `COMMIT`, which waits for the disk,
+runs in the committer's own thread, and what arrives meanwhile is the next batch. Nobody waits for a
+batch to fill.
+
+**Driving a work.** A repository's coroutine never suspends here, so a work is run to its end with one
+`send(None)`. The write connection is touched by the loop and by the committer's thread strictly in turn.
+
+**Time.** `farebox_now()` is the wall clock, but never less than the high-water mark kept in the database, so
+that a clock stepped back revives nothing (security design §4.5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, LiteralString, Protocol, TypeVar, cast
+
+import apsw
+
+from farebox.adapters.storage.audit import ChainMac
+from farebox.adapters.storage.connection import ConstraintViolated, Row, Value
+from farebox.adapters.storage.unit_of_work import SqlUnitOfWork
+from farebox.domain.errors import ConfigurationError, ErrorCode, Unavailable
+from farebox.ports.storage import StorageHealth, UnitOfWork
+
+T = TypeVar("T")
+Work = Callable[[UnitOfWork], Awaitable[T]]
+
+BATCH_MAX = 256
+"""Works per transaction: bounds how long the loop is held and how much one rollback undoes."""
+QUEUE_MAX = 4096
+LIBRARY_MIN = (3, 51, 3)
+"""Older libraries can corrupt a WAL database that two connections write. Source: security design §4.5."""
+
+_PRAGMAS: tuple[LiteralString, ...] = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA mmap_size = 0",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA cell_size_check = ON",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -32768",
+    "PRAGMA wal_autocheckpoint = 10000",
+)
+_READ_PRAGMAS: tuple[LiteralString, ...] = (
+    "PRAGMA query_only = ON",
+    "PRAGMA mmap_size = 0",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA cell_size_check = ON",
+    "PRAGMA temp_store = MEMORY",
+)
+_FULL = 2
+_HIGH_WATER: LiteralString = "SELECT clock_us FROM high_water WHERE one = 1"
+_RAISE_HIGH_WATER: LiteralString = "UPDATE high_water SET clock_us = $1 WHERE one = 1 AND clock_us < $1"
+
+
+class Statements(Protocol):
+    """The part of an apsw cursor that is used here, fully typed."""
+
+    def fetchall(self) -> list[Row]: ...
+
+    def fetchone(self) -> Row | None: ...
+
+
+class Sqlite(Protocol):
+    """The part of an apsw connection that is used here, fully typed."""
+
+    def execute(self, statements: str, bindings: Sequence[Value] | None = None) -> Statements: ...
+
+    def changes(self) -> int: ...
+
+    def set_busy_timeout(self, milliseconds: int) -> None: ...
+
+    def create_scalar_function(
+        self, name: str, callable: Callable[..., Value], numargs: int  # noqa: A002 - apsw's name
+    ) -> None: ...
+
+    def backup(self, databasename: str, sourceconnection: Any, sourcedatabasename: str) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+class SqliteConnection:
+    """Implements `connection.Connection` over apsw."""
+
+    chain = "main"
+    skip_locked: LiteralString = ""
+
+    def __init__(self, connection: Sqlite) -> None:
+        """Wrap an open connection."""
+        self._connection = connection
+
+    async def fetch_one(self, sql: LiteralString, params: Sequence[Value] = ()) -> Row | None:
+        """Give the first row, and let the statement run to its end."""
+        rows = self._run(sql, params)
+        return rows[0] if rows else None
+
+    async def fetch_all(self, sql: LiteralString, params: Sequence[Value] = ()) -> list[Row]:
+        """Give every row."""
+        return self._run(sql, params)
+
+    async def execute(self, sql: LiteralString, params: Sequence[Value] = ()) -> int:
+        """Run a statement; give how many rows it changed."""
+        self._run(sql, params)
+        return self._connection.changes()
+
+    def _run(self, sql: LiteralString, params: Sequence[Value]) -> list[Row]:
+        try:
+            return self._connection.execute(sql, tuple(params)).fetchall()
+        except apsw.ConstraintError as refusal:
+            # The message names the guard or its columns, never a value.
+            raise ConstraintViolated(_guard(str(refusal))) from None
+
+
+# SQLite names a violated unique index by its columns; a partial index by them as well.
+_GUARDS = {
+    "operation.token_id": "one_live_operation",
+    "operation.processor, operation.processor_reference": "one_processor_reference",
+    "operation.target_id": "one_live_void",
+}
+
+
+def _guard(message: str) -> str:
+    for columns, name in _GUARDS.items():
+        if message.endswith(columns):
+            return name
+    return message.rsplit(": ", 1)[-1]
+
+
+@dataclass(slots=True)
+class _Job:
+    """A work that waits for its turn, and who waits for it."""
+
+    work: Work[Any]
+    future: asyncio.Future[Any]
+
+
+class SqliteStorage:
+    """Implements `ports.storage.Storage` over one SQLite file."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        chain_mac: ChainMac,
+        wall_us: Callable[[], int],
+        vfs: str | None = None,
+        synchronous: LiteralString = "FULL",
+    ) -> None:
+        """Open the file; its schema must be there (`migrate.py`).
+
+        Args:
+            path: the database file.
+            chain_mac: makes the digests of the audit chain.
+            wall_us: the wall clock in microseconds since 1970.
+            vfs: name of a registered apsw VFS, for tests that cut the power.
+            synchronous: `FULL`; anything less loses acknowledged writes and is there to prove just that.
+        """
+        if tuple(int(part) for part in apsw.sqlitelibversion().split(".")) < LIBRARY_MIN:
+            raise ConfigurationError(
+                ErrorCode.CONFIGURATION_INVALID, detail="The SQLite library is older than 3.51.3."
+            )
+        self._wall_us = wall_us
+        self._writer = open_connection(path, vfs=vfs)
+        self._writer.set_busy_timeout(0)
+        if synchronous != "FULL":
+            self._writer.execute("PRAGMA synchronous = " + synchronous)
+        self._reader = _open(path, vfs, _READ_PRAGMAS)
+        self._high_water: int = self._writer.execute(_HIGH_WATER).fetchall()[0][0]
+        for connection in (self._writer, self._reader):
+            connection.create_scalar_function("farebox_now", self._now_us, 0)
+        self._writing = SqlUnitOfWork(SqliteConnection(self._writer), chain_mac)
+        self._reading = SqlUnitOfWork(SqliteConnection(self._reader), chain_mac)
+        self._queue: deque[_Job] = deque()
+        self._committer: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
+        self._closed = False
+
+    # --- ports.storage.Storage ---------------------------------------------------------------------
+
+    async def write(self, work: Work[T]) -> T:
+        """Run a work in the next transaction; return when it is durable."""
+        if self._closed:
+            raise Unavailable(ErrorCode.SHUTTING_DOWN)
+        if len(self._queue) >= QUEUE_MAX:
+            raise Unavailable(ErrorCode.STORAGE_BUSY, retry_after_s=1)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.append(_Job(work, future))
+        if self._committer is None:
+            self._committer = loop.create_task(self._commit_queue())
+        return await future
+
+    async def read(self, work: Work[T]) -> T:
+        """Run a work on the last committed state.
+
+        A single statement is consistent by itself; a transaction is opened so that several are too.
+        """
+        self._reader.execute("BEGIN")
+        try:
+            return _drive(work(self._reading))
+        finally:
+            self._reader.execute("COMMIT")
+
+    async def health(self) -> StorageHealth:
+        """Check that the connection still is as durable as it was opened."""
+        problems: list[str] = []
+        if self._pragma("PRAGMA synchronous") != _FULL:
+            problems.append("synchronous is not FULL")
+        if self._pragma("PRAGMA journal_mode") != "wal":
+            problems.append("journal_mode is not WAL")
+        if self._high_water > self._wall_us() + 2_000_000:
+            problems.append("the clock is more than 2 s behind the database")
+        return StorageHealth(ready=not problems, problems=tuple(problems))
+
+    async def close(self) -> None:
+        """Finish what is queued, then close."""
+        self._closed = True
+        if self._committer is not None:
+            await self._committer
+        self._thread.shutdown(wait=True)
+        self._reader.close()
+        self._writer.close()
+
+    # --- the committer -----------------------------------------------------------------------------
+
+    async def _commit_queue(self) -> None:
+        """Write batches until nothing is waiting."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._queue:
+                if not await self._begin(loop):
+                    continue
+                done = self._run_batch()
+                failure = await loop.run_in_executor(self._thread, self._commit)
+                for job, result in done:
+                    _resolve(job.future, result, failure)
+        finally:
+            self._committer = None
+
+    async def _begin(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Open the transaction; when another process is writing, wait for it off the loop."""
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError:
+            try:
+                await loop.run_in_executor(self._thread, self._begin_patiently)
+            except apsw.Error:
+                self._refuse_all()
+                return False
+        return True
+
+    def _begin_patiently(self) -> None:
+        self._writer.set_busy_timeout(5000)
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+        finally:
+            self._writer.set_busy_timeout(0)
+
+    def _refuse_all(self) -> None:
+        refusal = Unavailable(ErrorCode.STORAGE_BUSY, retry_after_s=1)
+        while self._queue:
+            _resolve(self._queue.popleft().future, None, refusal)
+
+    def _run_batch(self) -> list[tuple[_Job, Any]]:
+        """Run what is waiting now; a work that raises is undone alone and answered at once."""
+        execute = self._writer.execute
+        execute(_RAISE_HIGH_WATER, (self._now_us(),))
+        done: list[tuple[_Job, Any]] = []
+        for _ in range(min(len(self._queue), BATCH_MAX)):
+            job = self._queue.popleft()
+            if job.future.cancelled():
+                continue
+            execute("SAVEPOINT work")
+            try:
+                result = _drive(job.work(self._writing))
+            except BaseException as error:  # whatever it was, only this work is undone
+                execute("ROLLBACK TO work")
+                execute("RELEASE work")
+                _resolve(job.future, None, error)
+            else:
+                execute("RELEASE work")
+                done.append((job, result))
+        return done
+
+    def _commit(self) -> Unavailable | None:
+        """Commit, which waits for the disk; say what became of it instead of raising."""
+        try:
+            self._writer.execute("COMMIT")
+        except apsw.Error:
+            with suppress(apsw.Error):
+                self._writer.execute("ROLLBACK")
+            # A commit that failed after its frames were written may still be found by the next open.
+            return Unavailable(ErrorCode.COMMIT_UNKNOWN, retry_after_s=1)
+        return None
+
+    # --- small things ------------------------------------------------------------------------------
+
+    def _now_us(self, *_: object) -> int:
+        self._high_water = max(self._high_water, self._wall_us())
+        return self._high_water
+
+    def _pragma(self, query: LiteralString) -> Value:
+        return self._writer.execute(query).fetchall()[0][0]
+
+
+def _resolve(future: asyncio.Future[Any], result: object, failure: BaseException | None) -> None:
+    if future.done():
+        return
+    if failure is not None:
+        future.set_exception(failure)
+    else:
+        future.set_result(result)
+
+
+def _drive(work: Awaitable[T]) -> T:
+    """Run a coroutine that never waits to its end."""
+    coroutine = cast("Coroutine[Any, Any, T]", work)
+    try:
+        coroutine.send(None)
+    except StopIteration as finished:
+        return cast("T", finished.value)
+    coroutine.close()
+    raise AssertionError("a unit of work waited for something that is not its database")
+
+
+def open_connection(path: Path, *, vfs: str | None = None) -> Sqlite:
+    """Open a writing connection with the durability that is promised.
+
+    Raises:
+        ConfigurationError: the file cannot be put into WAL mode.
+    """
+    connection = _open(path, vfs, _PRAGMAS)
+    if connection.execute("PRAGMA journal_mode").fetchall() != [("wal",)]:
+        raise ConfigurationError(
+            ErrorCode.CONFIGURATION_INVALID, detail="The database cannot be put into WAL mode."
+        )
+    return connection
+
+
+def _open(path: Path, vfs: str | None, pragmas: tuple[LiteralString, ...]) -> Sqlite:
+    connection = cast("Sqlite", apsw.Connection(str(path), vfs=vfs, statementcachesize=200))
+    connection.set_busy_timeout(5000)
+    for pragma in pragmas:
+        connection.execute(pragma).fetchall()
+    return connection
