@@ -1,1 +1,1 @@
-"""Wire protocols as declarations."""
+"""Inbound wire protocols, each a declaration that the engine runs."""
