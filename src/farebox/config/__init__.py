@@ -1,1 +1,1 @@
-"""Settings: TOML, environment and secret files."""
+"""Settings: what they are and where they come from."""

@@ -1,1 +1,1 @@
-"""The ASGI application."""
+"""The ASGI edge: sockets, limits, health, documents. It speaks no protocol itself; the engines do."""

@@ -1,0 +1,130 @@
+"""Settings from a TOML file, the environment and the command line; the later one wins.
+
+`FAREBOX_LIMITS__BODY_BYTES=32768` sets `limits.body_bytes`; `FAREBOX_DATABASE_URL_FILE=/run/secrets/db`
+reads the value from a file. A setting nobody knows is an error wherever it stands: a misspelt one would
+otherwise be a setting that silently does nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from farebox.config.settings import SECRETS, Settings
+from farebox.domain.errors import ConfigurationError, ErrorCode
+
+PREFIX = "FAREBOX_"
+CONFIG_VARIABLE = "FAREBOX_CONFIG"
+FILE_NAME = "farebox.toml"
+_PAIRS = frozenset({"dialect_ports", "dialect_hosts"})
+
+
+def load(
+    overrides: Mapping[str, Any], environment: Mapping[str, str], *, config_file: str | None = None
+) -> Settings:
+    """Put the settings together.
+
+    Args:
+        overrides: from the command line; what is None was not given.
+        environment: the process's environment.
+        config_file: a TOML file; otherwise `FAREBOX_CONFIG`, or `farebox.toml` in the data directory.
+
+    Raises:
+        ConfigurationError: `configuration_invalid`, naming the setting and never its value.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    from_environment = _read_environment(environment)
+    data_dir = given.get("data_dir", from_environment.get("data_dir"))
+    values = _read_file(config_file or environment.get(CONFIG_VARIABLE), data_dir)
+    _merge(values, from_environment)
+    _merge(values, given)
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        message = _without_value(str(error))
+    raise _refuse(f"Settings: {message}.")
+
+
+def _refuse(detail: str) -> ConfigurationError:
+    return ConfigurationError(ErrorCode.CONFIGURATION_INVALID, detail=detail)
+
+
+def _without_value(message: str) -> str:
+    """Keep what names a setting and its type; an invalid value may be a secret in the wrong place."""
+    return re.sub(r"^Invalid enum value .*? - at", "Not one of the allowed words - at", message)
+
+
+def _read_file(path: str | None, data_dir: str | None) -> dict[str, Any]:
+    if path is None:
+        implied = Path(data_dir).expanduser() / FILE_NAME if data_dir else None
+        if implied is None or not implied.exists():
+            return {}
+        path = str(implied)
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError:
+        raise _refuse("The configuration file cannot be read.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        raise _refuse("The configuration file is not TOML.") from None
+
+
+def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for variable, value in environment.items():
+        if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name.endswith("_file"):
+            name, value = name.removesuffix("_file"), _read_secret(variable, value)
+        _set(values, name.split("__"), _pairs(value, variable) if name in _PAIRS else value)
+    return values
+
+
+def _read_secret(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise _refuse(f"The file that {variable} names cannot be read.") from None
+
+
+def _pairs(value: str, variable: str) -> dict[str, str]:
+    """Read `name=value,name=value`."""
+    pairs = [part.partition("=") for part in value.split(",") if part]
+    if any(not middle for _, middle, _ in pairs):
+        raise _refuse(f"{variable} is not of the form name=value,name=value.")
+    return {name.strip(): text.strip() for name, _, text in pairs}
+
+
+def _set(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for name in path[:-1]:
+        values = values.setdefault(name, {})
+    values[path[-1]] = value
+
+
+def _merge(values: dict[str, Any], over: Mapping[str, Any]) -> None:
+    for name, value in over.items():
+        below = values.get(name)
+        if isinstance(value, dict) and isinstance(below, dict):
+            _merge(cast("dict[str, Any]", below), cast("dict[str, Any]", value))
+        else:
+            values[name] = value
+
+
+def redacted(settings: Settings) -> dict[str, Any]:
+    """Give the settings as they may be printed."""
+    return _redact(msgspec.to_builtins(settings), "")
+
+
+def _redact(values: dict[str, Any], path: str) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            shown[name] = _redact(cast("dict[str, Any]", value), f"{path}{name}.")
+        else:
+            shown[name] = "(set)" if path + name in SECRETS and value else value
+    return shown
