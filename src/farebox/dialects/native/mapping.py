@@ -438,7 +438,7 @@ def write_payment(view: commands.PaymentView, call: AnyCall) -> wire.PaymentOut:
 
 
 def _payment_out(
-    view: commands.PaymentView, operations: list[wire.OperationOut] | list[str]
+    view: commands.PaymentView, operations: list[wire.OperationOut | str]
 ) -> wire.PaymentOut:
     payment = view.payment
     saved: dict[StoredTokenKind, str] = {}

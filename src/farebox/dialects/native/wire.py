@@ -302,7 +302,7 @@ class PaymentOut(Answer, frozen=True, kw_only=True):
     decline: DeclineOut | None
     authorization_code: str | None
     network_transaction_id: str | None
-    operations: list[OperationOut] | list[str]
+    operations: list[OperationOut | str]
     """Whole where one payment is shown; ids in lists, unless `expand=operations`."""
     payment_token: str | None
     """What the payment stored: the bearer string in the first answer, the id afterwards."""

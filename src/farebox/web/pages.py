@@ -1,0 +1,122 @@
+"""The pages an operator reads: health, metrics, the API's description."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from ipaddress import ip_address
+from typing import Any, Literal
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from farebox.dialects.codec import encode
+from farebox.dialects.dialect import WireResponse
+from farebox.web.app import Page
+from farebox.web.health import Readiness
+from farebox.web.wire import Scope
+
+_JSON = b"application/json"
+_HTML = b"text/html; charset=utf-8"
+_POLICY = (
+    b"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+    b"frame-ancestors 'none'"
+)
+
+Metrics = Callable[[], tuple[bytes, bytes]]
+"""Gives content type and body."""
+
+
+def pages(
+    *,
+    readiness: Readiness,
+    metrics: Metrics,
+    metrics_for: Literal["loopback", "everyone", "off"],
+    description: Mapping[str, Any],
+) -> dict[str, Page]:
+    """Pair every page with its path.
+
+    Args:
+        readiness: what `/readyz` reports.
+        metrics: renders `/metrics`.
+        metrics_for: who may read them.
+        description: the native API's OpenAPI document.
+    """
+    document = encode(description)
+    browsable = _render(description)
+    style = files("farebox.web").joinpath("static/docs.css").read_bytes()
+
+    async def livez(scope: Scope) -> WireResponse:
+        return _page("/livez", 200, _JSON, b'{"status":"alive"}')
+
+    async def readyz(scope: Scope) -> WireResponse:
+        status, body = await readiness.report(verbose=scope["query_string"] in {b"verbose", b"verbose=true"})
+        return _page("/readyz", status, _JSON, body)
+
+    async def show_metrics(scope: Scope) -> WireResponse:
+        if metrics_for == "off" or (metrics_for == "loopback" and not _is_loopback(scope)):
+            return _page("/metrics", 404, _JSON, b"{}")
+        content_type, body = metrics()
+        return _page("/metrics", 200, content_type, body)
+
+    async def openapi_json(scope: Scope) -> WireResponse:
+        return _page("/openapi.json", 200, _JSON, document)
+
+    async def docs(scope: Scope) -> WireResponse:
+        response = _page("/docs", 200, _HTML, browsable)
+        response.headers.append((b"content-security-policy", _POLICY))
+        response.headers.append((b"referrer-policy", b"no-referrer"))
+        return response
+
+    async def docs_style(scope: Scope) -> WireResponse:
+        return _page("/docs/style.css", 200, b"text/css; charset=utf-8", style)
+
+    return {
+        "/livez": livez,
+        "/readyz": readyz,
+        "/metrics": show_metrics,
+        "/openapi.json": openapi_json,
+        "/docs": docs,
+        "/docs/style.css": docs_style,
+    }
+
+
+def _page(route: str, status: int, content_type: bytes, body: bytes) -> WireResponse:
+    headers = [
+        (b"content-type", content_type),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    return WireResponse(status, headers, body, route, "")
+
+
+def _is_loopback(scope: Scope) -> bool:
+    client = scope.get("client")
+    return client is not None and ip_address(client[0]).is_loopback
+
+
+def _render(description: Mapping[str, Any]) -> bytes:
+    environment = Environment(
+        loader=PackageLoader("farebox.web"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["schema_name"] = _schema_name
+    environment.filters["type_name"] = _type_name
+    return environment.get_template("docs.html").render(api=description).encode()
+
+
+def _schema_name(schema: Mapping[str, Any]) -> str:
+    return str(schema.get("$ref", "")).rpartition("/")[2]
+
+
+def _type_name(schema: Mapping[str, Any]) -> str:
+    """Say a JSON Schema in a few words."""
+    if "$ref" in schema:
+        return _schema_name(schema)
+    if "anyOf" in schema:
+        return " or ".join(_type_name(one) for one in schema["anyOf"])
+    if "enum" in schema:
+        return " | ".join(f'"{one}"' for one in schema["enum"])
+    if "const" in schema:
+        return f'"{schema["const"]}"'
+    if schema.get("type") == "array":
+        return f"list of {_type_name(schema['items'])}"
+    return str(schema.get("format") or schema.get("type", "any"))
