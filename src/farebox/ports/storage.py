@@ -268,6 +268,10 @@ class Operations(Protocol):
         """Note that the acquirer's batch took these approved operations; give those that were not yet."""
         ...
 
+    async def oldest_envelope_day(self) -> int | None:
+        """Give the day (since 1970) of the oldest envelope that recovery may still need."""
+        ...
+
     async def doubt_statistics(self) -> Mapping[str, tuple[int, datetime | None]]:
         """Give, by processor, how many operations are in doubt and since when the oldest is."""
         ...

@@ -1,1 +1,90 @@
-"""The vault, its keys and the digests of secrets."""
+"""Keys, the vault over them, and digests: everything that is secret at rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from farebox.adapters.crypto.digests import Digests
+from farebox.adapters.crypto.kek import KekProvider
+from farebox.adapters.crypto.keyset import RING, KeyRow, Keyset
+from farebox.adapters.crypto.ring import FileRing
+from farebox.adapters.crypto.vault import LocalVault
+from farebox.ports.storage import Storage
+from farebox.ports.system import Clock, Randomness
+
+
+class Crypto:
+    """The open vault and what belongs to it."""
+
+    def __init__(
+        self, *, keys: Keyset, ring: FileRing, vault: LocalVault, secrets: Digests, kek: KekProvider, storage: Storage
+    ) -> None:
+        """Hold together what `open_crypto` made."""
+        self.keys = keys
+        self.vault = vault
+        self.secrets = secrets
+        self._ring = ring
+        self._kek = kek
+        self._storage = storage
+
+    async def maintain(self) -> int:
+        """Keep the ring: destroy what is due, make what will be needed. A background job."""
+        oldest = await self._storage.read(lambda uow: uow.operations.oldest_envelope_day())
+        await self._ring.maintain(oldest)
+        return 0
+
+    async def is_open(self) -> bool:
+        """Tell whether instruments can be sealed now: the ring holds the minutes that come next."""
+        return self._ring.is_ready()
+
+    async def inventory(self) -> list[KeyRow]:
+        """List every key (SEC-07)."""
+        return await self.keys.inventory()
+
+    def key_ages_s(self) -> dict[str, float]:
+        """Give the age of the keys in use, by kind."""
+        return self.keys.ages_s()
+
+    async def change_kek(self, new: KekProvider, progress: Callable[[int], None]) -> int:
+        """Wrap every key under another KEK."""
+        return await self.keys.change_kek(new, progress)
+
+    async def close(self) -> None:
+        """End the KEK's session."""
+        self._kek.close()
+
+
+async def open_crypto(
+    *,
+    kek: KekProvider,
+    ring_dir: Path,
+    data_dir: Path,
+    storage: Storage,
+    clock: Clock,
+    randomness: Randomness,
+) -> Crypto:
+    """Unwrap the keys and open the ring.
+
+    Raises:
+        Unavailable: `vault_sealed` when the KEK is not the one that wrapped the keys.
+        ConfigurationError: a key row was changed, or the ring is where it must not be.
+    """
+    keys = Keyset(kek=kek, storage=storage, clock=clock, randomness=randomness)
+    await keys.load()
+    ring = FileRing(
+        ring_dir,
+        data_dir=data_dir,
+        ring_key=keys.server_key(RING),
+        clock=clock,
+        randomness=randomness,
+    )
+    await ring.open()
+    return Crypto(
+        keys=keys,
+        ring=ring,
+        vault=LocalVault(keys, ring, randomness),
+        secrets=Digests(keys, ring),
+        kek=kek,
+        storage=storage,
+    )

@@ -90,6 +90,9 @@ SETTLED: LiteralString = (
     " AND merchant_id = $3 AND mode = $4 AND state = 'approved' AND settled_at IS NULL"
     f" RETURNING {_COLUMNS}"
 )
+OLDEST_ENVELOPE: LiteralString = (
+    "SELECT MIN(envelope_day) FROM operation WHERE next_attempt_at IS NOT NULL AND envelope IS NOT NULL"
+)
 DOUBT_STATISTICS: LiteralString = (
     "SELECT processor, COUNT(*), MIN(created_at) FROM operation"
     " WHERE next_attempt_at IS NOT NULL AND state = 'in_doubt' GROUP BY processor"
@@ -199,6 +202,11 @@ class Operations:
             )
             settled += [_operation(row) for row in rows]
         return settled
+
+    async def oldest_envelope_day(self) -> int | None:
+        """Give the day of the oldest envelope that recovery may still need."""
+        row = await self._connection.fetch_one(OLDEST_ENVELOPE)
+        return row[0] if row else None
 
     async def doubt_statistics(self) -> Mapping[str, tuple[int, datetime | None]]:
         """Count what is in doubt, by processor."""

@@ -1,0 +1,98 @@
+"""Keyed digests of bearer secrets, and the sealing of stored answers.
+
+Every message is length-prefixed and begins with its purpose, so no digest can be taken for another kind.
+
+Source: security design §3.2, §3.5 and §4.6.
+"""
+
+from __future__ import annotations
+
+import hmac
+from functools import cached_property
+
+from farebox.adapters.crypto.keyset import API_KEY, AUDIT, LOOKUP, Keyset
+from farebox.adapters.crypto.ring import FileRing
+from farebox.adapters.crypto.suite import CannotOpen, SealingKey, associated_data, seal, unseal
+from farebox.adapters.crypto.vault import expand
+from farebox.domain.access import Mode, Tenant
+from farebox.domain.tokens import TokenString
+from farebox.ports.secrets import TokenClass
+
+
+def _message(*parts: bytes) -> bytes:
+    return b"".join([len(part).to_bytes(4, "big") + part for part in parts])
+
+
+class Digests:
+    """Implements `ports.secrets.Secrets`."""
+
+    def __init__(self, keyset: Keyset, ring: FileRing) -> None:
+        """Take the keys."""
+        self._keyset = keyset
+        self._ring = ring
+
+    @cached_property
+    def _lookup(self) -> dict[Mode, bytes]:
+        return {mode: self._keyset.server_key(LOOKUP, mode) for mode in Mode}
+
+    @cached_property
+    def _api_key(self) -> bytes:
+        return self._keyset.server_key(API_KEY)
+
+    @cached_property
+    def _audit(self) -> bytes:
+        return self._keyset.server_key(AUDIT)
+
+    def token_mac(self, token: TokenString, token_class: TokenClass, tenant: Tenant) -> bytes:
+        """Digest a token string with its class and owner."""
+        message = _message(
+            b"token", token_class.value.encode(), tenant.merchant_id.encode(), token.encode("utf-8", "replace")
+        )
+        return hmac.digest(self._lookup[tenant.mode], message, "sha256")
+
+    def api_key_mac(self, key: str) -> bytes:
+        """Digest an API key."""
+        return hmac.digest(self._api_key, key.encode("utf-8", "replace"), "sha256")
+
+    def idempotency_mac(self, key: str, kind: str, tenant: Tenant) -> bytes:
+        """Digest an idempotency key within its kind of request."""
+        message = _message(b"idempotency", tenant.merchant_id.encode(), kind.encode(), key.encode())
+        return hmac.digest(self._lookup[tenant.mode], message, "sha256")
+
+    def request_mac(self, canonical_request: bytes, tenant: Tenant) -> bytes:
+        """Digest a canonical request with its owner."""
+        message = _message(b"request", tenant.merchant_id.encode(), canonical_request)
+        return hmac.digest(self._lookup[tenant.mode], message, "sha256")
+
+    def audit_mac(self, previous: bytes, entry: bytes) -> bytes:
+        """Digest an entry together with its predecessor's digest."""
+        return hmac.digest(self._audit, _message(previous, entry), "sha256")
+
+    def seal_answer(
+        self, answer: bytes, *, tenant: Tenant, idempotency_key: str, bucket_minute: int | None
+    ) -> bytes:
+        """Seal under the idempotency key and, for a mint, the token's bucket."""
+        key, key_id, place = self._answer_key(tenant, idempotency_key, bucket_minute)
+        return seal(key, key_id, answer, place)
+
+    def open_answer(
+        self, sealed: bytes, *, tenant: Tenant, idempotency_key: str, bucket_minute: int | None
+    ) -> bytes | None:
+        """Open a stored answer; nothing when its bucket is destroyed."""
+        try:
+            key, _, place = self._answer_key(tenant, idempotency_key, bucket_minute)
+            return unseal(key, sealed, place)
+        except CannotOpen:
+            return None
+
+    def _answer_key(
+        self, tenant: Tenant, idempotency_key: str, bucket_minute: int | None
+    ) -> tuple[SealingKey, bytes, bytes]:
+        keys = self._keyset.tenant(tenant)
+        base = keys.answer
+        if bucket_minute is not None:
+            base = expand(self._ring.bucket(bucket_minute, tenant.mode), b"answer" + base)
+        place = associated_data(
+            tenant, kind="answer", record_id="", purpose="answer", key_id=keys.answer_id
+        )
+        return SealingKey(expand(base, place + idempotency_key.encode())), keys.answer_id, place

@@ -1,0 +1,199 @@
+"""The ring: erasable keys in files, outside the database and outside every backup.
+
+One *bucket key* per expiry minute seals what single-use tokens stand for; when the minute is over, the
+file is overwritten, unlinked and forgotten, and with it everything sealed under it is gone wherever copies
+of the ciphertext lie. A *day key* seals operation envelopes and goes when no open operation of that day is
+left. Each file holds one key for test mode and one for live mode.
+
+Source: security design §3.3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from farebox.adapters.crypto.kek import refuse, sync_directory
+from farebox.adapters.crypto.suite import (
+    KEY_LENGTH,
+    CannotOpen,
+    SealingKey,
+    associated_data,
+    seal,
+    unseal,
+)
+from farebox.domain.access import Mode
+from farebox.ports.system import Clock, Randomness
+
+BUCKET, DAY = "bucket", "day"
+AHEAD_MINUTES = 64
+"""Longer than any native lifetime, so that a bucket is there minutes before its first use."""
+DESTROY_AFTER_S = 15
+_CACHE_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Keys that must die; never back them up.\n"
+_KEY_ID = bytes(8)
+_MODES = (Mode.TEST, Mode.LIVE)
+
+
+class FileRing:
+    """Erasable keys, one file each."""
+
+    def __init__(
+        self, directory: Path, *, data_dir: Path, ring_key: bytes, clock: Clock, randomness: Randomness
+    ) -> None:
+        """Open a ring directory, making it if needed.
+
+        Args:
+            directory: where the files are; only their owner may read it.
+            data_dir: where the ring must not be, because that is what gets backed up.
+            ring_key: wraps every file; itself wrapped by the KEK.
+            clock: the wall clock decides when a minute is over.
+            randomness: of the keys.
+
+        Raises:
+            ConfigurationError: it lies in the data directory.
+        """
+        problem = ring_problem(directory, data_dir=data_dir)
+        if problem is not None:
+            raise refuse(problem)
+        self._directory = directory
+        self._wrapping = SealingKey(ring_key)
+        self._clock = clock
+        self._randomness = randomness
+        self._keys: dict[tuple[str, int], tuple[bytes, bytes]] = {}
+        self._lock = asyncio.Lock()
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (directory / "CACHEDIR.TAG").write_text(_CACHE_TAG, encoding="ascii")
+
+    async def open(self) -> None:
+        """Destroy what is due, even if a crash interrupted that, load the rest, and make what is missing."""
+        await asyncio.to_thread(self._load)
+        await self.maintain(None)
+
+    async def maintain(self, oldest_open_day: int | None) -> None:
+        """Destroy buckets whose minute is over and keep keys ready ahead.
+
+        Args:
+            oldest_open_day: the day of the oldest envelope still needed; none when there is none.
+        """
+        now_s = self._clock.now().timestamp()
+        today, minute = int(now_s // 86_400), int(now_s // 60)
+        keep_from = min(oldest_open_day if oldest_open_day is not None else today, today)
+        async with self._lock:
+            due = [
+                key
+                for key in self._keys
+                if (key[0] == BUCKET and (key[1] + 1) * 60 + DESTROY_AFTER_S <= now_s)
+                or (key[0] == DAY and key[1] < keep_from)
+            ]
+            for key in due:
+                # Forgotten first: from here on nobody opens, whatever becomes of the file.
+                del self._keys[key]
+            await asyncio.to_thread(self._destroy, due)
+            wanted = [(BUCKET, minute + ahead) for ahead in range(AHEAD_MINUTES)]
+            wanted += [(DAY, today), (DAY, today + 1)]
+            await self._make(key for key in wanted if key not in self._keys)
+
+    async def ensure(self, minute: int) -> None:
+        """Make sure that a minute's bucket is durable; almost always it was made long before."""
+        if (BUCKET, minute) not in self._keys:
+            async with self._lock:
+                if (BUCKET, minute) not in self._keys:
+                    await self._make([(BUCKET, minute)])
+
+    def is_ready(self) -> bool:
+        """Tell whether the coming quarter of an hour has its buckets."""
+        minute = int(self._clock.now().timestamp() // 60)
+        return all((BUCKET, minute + ahead) in self._keys for ahead in range(16))
+
+    def bucket(self, minute: int, mode: Mode) -> bytes:
+        """Give a bucket key.
+
+        Raises:
+            CannotOpen: it is destroyed.
+        """
+        return self._key((BUCKET, minute), mode)
+
+    def day(self, day: int, mode: Mode) -> bytes:
+        """Give a day key.
+
+        Raises:
+            CannotOpen: it is destroyed.
+        """
+        return self._key((DAY, day), mode)
+
+    def _key(self, key: tuple[str, int], mode: Mode) -> bytes:
+        found = self._keys.get(key)
+        if found is None:
+            raise CannotOpen
+        return found[_MODES.index(mode)]
+
+    async def _make(self, wanted: Iterable[tuple[str, int]]) -> None:
+        made = {key: self._randomness.bytes(2 * KEY_LENGTH) for key in wanted}
+        if not made:
+            return
+        await asyncio.to_thread(self._write, made)
+        for key, pair in made.items():
+            self._keys[key] = (pair[:KEY_LENGTH], pair[KEY_LENGTH:])
+
+    # --- files; called in a thread -----------------------------------------------------------------
+
+    def _path(self, key: tuple[str, int]) -> Path:
+        return self._directory / f"{key[0]}-{key[1]}.key"
+
+    def _write(self, made: dict[tuple[str, int], bytes]) -> None:
+        for key, pair in made.items():
+            # A half-written file of a crashed process is overwritten; nothing was sealed under it.
+            descriptor = os.open(self._path(key), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(seal(self._wrapping, _KEY_ID, pair, _aad(key)))
+                file.flush()
+                os.fsync(file.fileno())
+        sync_directory(self._directory)
+
+    def _load(self) -> None:
+        now_s = self._clock.now().timestamp()
+        due: list[tuple[str, int]] = []
+        for path in self._directory.glob("*.key"):
+            kind, _, number = path.stem.partition("-")
+            key = (kind, int(number))
+            if kind == BUCKET and (key[1] + 1) * 60 + DESTROY_AFTER_S <= now_s:
+                due.append(key)
+                continue
+            try:
+                pair = unseal(self._wrapping, path.read_bytes(), _aad(key))
+            except CannotOpen:
+                # Torn while it was written or half destroyed: nothing living was sealed under it.
+                due.append(key)
+                continue
+            self._keys[key] = (pair[:KEY_LENGTH], pair[KEY_LENGTH:])
+        self._destroy(due)
+
+    def _destroy(self, due: Iterable[tuple[str, int]]) -> None:
+        destroyed = False
+        for key in due:
+            path = self._path(key)
+            if not path.exists():
+                continue
+            with path.open("r+b") as file:
+                file.write(os.urandom(path.stat().st_size))
+                file.flush()
+                os.fsync(file.fileno())
+            path.unlink()
+            destroyed = True
+        if destroyed:
+            sync_directory(self._directory)
+
+
+def ring_problem(directory: Path, *, data_dir: Path) -> str | None:
+    """Say why a directory may not be a ring, or nothing (security design §4.9)."""
+    if directory.resolve().is_relative_to(data_dir.resolve()):
+        return "The ring must not lie in the data directory, which gets backed up."
+    if directory.exists() and directory.stat().st_mode & 0o077:
+        return "The ring can be read by others; its mode must be 0700."
+    return None
+
+
+def _aad(key: tuple[str, int]) -> bytes:
+    return associated_data(None, kind=key[0], record_id=str(key[1]), purpose="ring", key_id=_KEY_ID)

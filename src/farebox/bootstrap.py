@@ -1,0 +1,477 @@
+"""The composition root: settings in, wired application out; plain constructor calls.
+
+This is the only module that pairs a port with its adapter, and a command with its use case.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from farebox import __version__
+from farebox.adapters.crypto import Crypto, open_crypto
+from farebox.adapters.crypto.kek import KekProvider, make_key_file, open_key_file, open_systemd_credential
+from farebox.adapters.processors.sandbox import SandboxProcessor
+from farebox.adapters.storage import open_storage
+from farebox.adapters.storage.schema import SchemaStatus, migrate, status
+from farebox.adapters.system import SystemClock, SystemRandomness
+from farebox.adapters.telemetry import Metrics
+from farebox.config.settings import Settings
+from farebox.dialects.engine import Engine
+from farebox.dialects.native.declaration import NATIVE
+from farebox.dialects.rate_limit import RateLimit
+from farebox.domain.access import Mode, Tenant
+from farebox.domain.errors import ConfigurationError, ErrorCode
+from farebox.domain.merchants import Merchant
+from farebox.ports.storage import Storage
+from farebox.services import commands
+from farebox.services.access import Access
+from farebox.services.application import Application, Handler
+from farebox.services.auditing import Auditing
+from farebox.services.credentials import Credentials
+from farebox.services.customers import Customers
+from farebox.services.follow_ups import FollowUps
+from farebox.services.ids import Ids
+from farebox.services.key_rotation import KeyRotation
+from farebox.services.ledger import Ledger
+from farebox.services.merchants import Merchants
+from farebox.services.purchases import Purchases
+from farebox.services.recovery import Recovery
+from farebox.services.reporting import Reporting
+from farebox.services.retention import Retention
+from farebox.services.routing import Routing
+from farebox.services.sandbox import SandboxCommands
+from farebox.services.submission import Submission
+from farebox.services.tokenization import Tokenization
+from farebox.services.vaulting import Vaulting
+from farebox.web.app import App, Mounts
+from farebox.web.health import Readiness
+from farebox.web.limits import Limits
+from farebox.web.openapi import openapi
+from farebox.web.pages import pages
+from farebox.web.server import Listener, Tls, build_server, open_sockets
+from farebox.worker.loops import Job, Worker
+
+DIALECTS = (NATIVE,)
+SANDBOX_FILE = "sandbox.sqlite3"
+FIRST_MERCHANT = "First merchant"
+
+_log = logging.getLogger("farebox")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the command line and the server work with."""
+
+    settings: Settings
+    storage: Storage
+    crypto: Crypto
+    clock: SystemClock
+    ids: Ids
+    metrics: Metrics
+    application: Application
+    access: Access
+    merchants: Merchants
+    auditing: Auditing
+    key_rotation: KeyRotation
+    tokenization: Tokenization
+    recovery: Recovery
+    retention: Retention
+    sandbox: SandboxCommands
+
+
+def data_directory(settings: Settings) -> None:
+    """Make the data directory, readable by its owner only."""
+    settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def open_kek(settings: Settings, *, create: bool = False) -> KekProvider:
+    """Open the key-encryption key where the settings say it is.
+
+    Raises:
+        ConfigurationError: it is not there, or not safe there.
+    """
+    kek = settings.kek
+    match kek.provider:
+        case "file":
+            if create:
+                make_key_file(settings.kek_path)
+            return open_key_file(settings.kek_path, data_dir=settings.data_path)
+        case "systemd":
+            return open_systemd_credential(kek.credential)
+        case "pkcs11":
+            # Its library is an extra that most installations do not have.
+            from farebox.adapters.crypto.pkcs11_kek import open_pkcs11_kek
+
+            return open_pkcs11_kek(
+                module=kek.pkcs11_module,
+                token_label=kek.pkcs11_token,
+                key_label=kek.pkcs11_key,
+                pin=kek.pkcs11_pin,
+                create=create,
+            )
+
+
+async def rotate_kek(settings: Settings, new_path: str, progress: Callable[[int], None]) -> int:
+    """Wrap every key under the key in another file, which is made if it is missing.
+
+    Returns:
+        How many keys were wrapped; 0 when all of them were already.
+    """
+    path = Path(new_path).expanduser().absolute()
+    make_key_file(path)
+    new = open_key_file(path, data_dir=settings.data_path)
+    async with open_services(settings) as services:
+        return await services.crypto.change_kek(new, progress)
+
+
+async def init(settings: Settings) -> tuple[Merchant, dict[str, dict[str, str]]]:
+    """Make data directory, key-encryption key, key ring, schema and one test-mode merchant.
+
+    Returns:
+        The merchant and its credentials by dialect, which nobody can show again.
+
+    Raises:
+        ConfigurationError: the data directory is in use already.
+    """
+    data_directory(settings)
+    open_kek(settings, create=True).close()
+    await migrate(settings.url, lambda step: _log.info("schema %s", step))
+    async with open_services(settings) as services:
+        if await services.merchants.all():
+            raise ConfigurationError(
+                ErrorCode.CONFIGURATION_INVALID,
+                detail="There is a merchant already; add another one with 'farebox merchants create'.",
+            )
+        return await services.merchants.create(FIRST_MERCHANT, Mode.TEST)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open database, vault and acquirer, and wire the use cases over them.
+
+    Raises:
+        ConfigurationError: anything of these cannot be opened safely.
+    """
+    clock, randomness = SystemClock(), SystemRandomness()
+    metrics = Metrics(version=__version__)
+    ids = Ids(clock, randomness)
+    async with AsyncExitStack() as opened:
+        # The audit's chain needs a key that lies in the database it is written to.
+        crypto: Crypto | None = None
+
+        def chain_mac(previous: bytes, entry: bytes) -> bytes:
+            assert crypto is not None, "nothing is audited before the keys are there"
+            return crypto.secrets.audit_mac(previous, entry)
+
+        storage = await open_storage(
+            settings.url, chain_mac=chain_mac, wall_us=clock.wall_us, node=settings.node
+        )
+        opened.push_async_callback(storage.close)
+        crypto = await open_crypto(
+            kek=open_kek(settings),
+            ring_dir=settings.ring_path,
+            data_dir=settings.data_path,
+            storage=storage,
+            clock=clock,
+            randomness=randomness,
+        )
+        opened.push_async_callback(crypto.close)
+        processor = SandboxProcessor(
+            settings.data_path / SANDBOX_FILE,
+            clock=clock,
+            randomness=randomness,
+            timeout_s=settings.sandbox.timeout_s,
+        )
+        opened.push_async_callback(processor.close)
+        yield _wire(settings, storage, crypto, processor, clock, randomness, ids, metrics)
+
+
+def _wire(
+    settings: Settings,
+    storage: Storage,
+    crypto: Crypto,
+    processor: SandboxProcessor,
+    clock: SystemClock,
+    randomness: SystemRandomness,
+    ids: Ids,
+    metrics: Metrics,
+) -> Services:
+    secrets = crypto.secrets
+    vaulting = Vaulting(crypto.vault, clock, metrics)
+    ledger, submission = Ledger(clock, ids), Submission(clock, metrics)
+    routing = Routing({processor.name: processor}, storage, clock)
+    access = Access(storage=storage, secrets=secrets, clock=clock, ids=ids, randomness=randomness)
+    tokenization = Tokenization(
+        storage=storage,
+        vaulting=vaulting,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+        telemetry=metrics,
+        bin_length=settings.bin_length,
+    )
+    purchases = Purchases(
+        storage=storage,
+        vaulting=vaulting,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+        telemetry=metrics,
+        routing=routing,
+        ledger=ledger,
+        submission=submission,
+        bin_length=settings.bin_length,
+    )
+    follow_ups = FollowUps(
+        storage=storage,
+        vaulting=vaulting,
+        clock=clock,
+        ids=ids,
+        telemetry=metrics,
+        routing=routing,
+        ledger=ledger,
+        submission=submission,
+    )
+    credentials = Credentials(
+        storage=storage,
+        vaulting=vaulting,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+        telemetry=metrics,
+        bin_length=settings.bin_length,
+    )
+    customers = Customers(storage=storage, clock=clock, ids=ids, telemetry=metrics)
+    reporting = Reporting(storage)
+    recovery = Recovery(
+        storage=storage,
+        vaulting=vaulting,
+        clock=clock,
+        telemetry=metrics,
+        routing=routing,
+        ledger=ledger,
+    )
+    sandbox = SandboxCommands(
+        storage=storage,
+        clock=clock,
+        ids=ids,
+        telemetry=metrics,
+        sandbox=processor,
+        recovery=recovery,
+        clock_moved=access.forget,
+    )
+    handlers = _handlers(
+        tokenization, purchases, follow_ups, credentials, customers, reporting, sandbox
+    )
+    return Services(
+        settings=settings,
+        storage=storage,
+        crypto=crypto,
+        clock=clock,
+        ids=ids,
+        metrics=metrics,
+        application=Application(
+            handlers, storage=storage, secrets=secrets, clock=clock, telemetry=metrics
+        ),
+        access=access,
+        merchants=Merchants(
+            storage=storage,
+            provisioning=crypto.keys,
+            access=access,
+            clock=clock,
+            ids=ids,
+            randomness=randomness,
+        ),
+        auditing=Auditing(storage, secrets),
+        key_rotation=KeyRotation(
+            storage=storage, vaulting=vaulting, tenant_keys=crypto.keys, clock=clock
+        ),
+        tokenization=tokenization,
+        recovery=recovery,
+        retention=Retention(
+            storage=storage, clock=clock, events_kept_days=settings.events_kept_days
+        ),
+        sandbox=sandbox,
+    )
+
+
+def _handlers(
+    tokenization: Tokenization,
+    purchases: Purchases,
+    follow_ups: FollowUps,
+    credentials: Credentials,
+    customers: Customers,
+    reporting: Reporting,
+    sandbox: SandboxCommands,
+) -> Mapping[type[commands.Command[Any]], Handler]:
+    """Pair every command with its use case."""
+    return {
+        commands.MintSingleUseToken: tokenization.mint,
+        commands.LookAtSingleUseToken: tokenization.look,
+        commands.RevokeSingleUseToken: tokenization.revoke,
+        commands.Pay: purchases.pay,
+        commands.FollowUp: follow_ups.follow_up,
+        commands.GetPayment: reporting.payment,
+        commands.ListPayments: reporting.payments,
+        commands.StoreCredential: credentials.store,
+        commands.GetStoredToken: credentials.get,
+        commands.ListStoredTokens: credentials.page,
+        commands.UpdateStoredToken: credentials.update,
+        commands.DeleteStoredToken: credentials.delete,
+        commands.CreateAgreement: credentials.create_agreement,
+        commands.GetAgreement: credentials.get_agreement,
+        commands.ListAgreements: credentials.page_agreements,
+        commands.EndAgreement: credentials.end_agreement,
+        commands.CreateCustomer: customers.create,
+        commands.GetCustomer: customers.get,
+        commands.ListCustomers: customers.page,
+        commands.UpdateCustomer: customers.update,
+        commands.DeleteCustomer: customers.delete,
+        commands.GetEvent: reporting.event,
+        commands.ListEvents: reporting.events,
+        commands.MoveClock: sandbox.move_clock,
+        commands.AddFault: sandbox.add_fault,
+        commands.ClearFaults: sandbox.clear_faults,
+        commands.CloseBatch: sandbox.close_batch,
+    }
+
+
+def jobs(services: Services) -> tuple[Job, ...]:
+    """List what runs in the background."""
+    settings = services.settings
+    found = [
+        Job("expire", 5.0, services.tokenization.expire_due),
+        Job("recover", 1.0, services.recovery.run_once),
+        Job("retain", 3600.0, services.retention.purge),
+        Job("ring", 5.0, services.crypto.maintain),
+        Job("gauges", 10.0, lambda: _gauges(services)),
+    ]
+    if settings.sandbox.batch_every_s:
+        found.append(Job("batches", settings.sandbox.batch_every_s, lambda: _close_batches(services)))
+    return tuple(found)
+
+
+async def _gauges(services: Services) -> int:
+    """Refresh the gauges that are read from the database."""
+    in_doubt = await services.storage.read(lambda uow: uow.operations.doubt_statistics())
+    services.metrics.in_doubt(in_doubt, services.clock.now())
+    services.metrics.key_ages(services.crypto.key_ages_s())
+    return 0
+
+
+async def _close_batches(services: Services) -> int:
+    """Close the sandbox acquirer's batch of every test-mode merchant."""
+    for merchant in await services.merchants.all():
+        if merchant.mode is Mode.TEST:
+            await services.sandbox.settle_batch(
+                Tenant(merchant.id, merchant.mode), merchant.clock_offset
+            )
+    return 0
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(**msgspec.structs.asdict(settings.limits))
+
+
+async def schema_status(url: str) -> SchemaStatus:
+    """Look at a database's schema version."""
+    return await status(url)
+
+
+def build_app(services: Services, readiness: Readiness, ports: Mapping[int, str]) -> App:
+    """Put the dialects' engines on the web."""
+    settings = services.settings
+    rate_limit = RateLimit(
+        per_s=settings.rate_limits.per_s,
+        burst=settings.rate_limits.burst,
+        monotonic=services.clock.monotonic,
+    )
+    engines = {
+        dialect.name: Engine(
+            dialect,
+            application=services.application,
+            access=services.access,
+            clock=services.clock,
+            ids=services.ids,
+            rate_limit=rate_limit,
+            on_error=_report,
+        )
+        for dialect in DIALECTS
+    }
+    return App(
+        engines,
+        mounts=Mounts(ports=ports, hosts=dict(settings.dialect_hosts)),
+        limits=_limits(settings),
+        pages=pages(
+            readiness=readiness,
+            metrics=services.metrics.render,
+            metrics_for=settings.metrics,
+            description=openapi(NATIVE, version=__version__),
+        ),
+        on_request=services.metrics.request_answered,
+    )
+
+
+def _report(request_id: str, error: Exception) -> None:
+    """Tell the operator of an error that is ours; the scrubber stands behind the logger."""
+    _log.error("unexpected error", exc_info=error, extra={"request_id": request_id})
+
+
+async def serve(settings: Settings, started: Callable[[Mapping[str | None, int]], None]) -> None:
+    """Run the server until it is told to stop.
+
+    Args:
+        settings: where and how.
+        started: told the ports by dialect (None is the main one) once they answer.
+
+    Raises:
+        ConfigurationError: a port, a certificate, the database or the keys cannot be had.
+    """
+    unknown = set(settings.dialect_ports) | set(settings.dialect_hosts.values())
+    unknown -= {dialect.name for dialect in DIALECTS}
+    if unknown:
+        raise ConfigurationError(
+            ErrorCode.CONFIGURATION_INVALID, detail=f"There is no dialect {min(unknown)!r} in this version."
+        )
+    listeners = [Listener(settings.port)]
+    listeners += [Listener(port, name) for name, port in settings.dialect_ports.items()]
+    async with open_services(settings) as services:
+        opened = open_sockets(settings.host, listeners)
+        readiness = Readiness(
+            {
+                "storage": lambda: _storage_is_ready(services.storage),
+                "vault": services.crypto.is_open,
+            }
+        )
+        app = build_app(
+            services,
+            readiness,
+            {listener.port: listener.dialect for listener, _ in opened if listener.dialect},
+        )
+        tls = Tls(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
+        server = build_server(app, limits=_limits(settings), tls=tls)
+        worker = Worker(jobs(services), services.clock, _job_failed)
+        worker.start()
+        try:
+            await server.run_until_stopped(
+                [sock for _, sock in opened],
+                lambda: started({listener.dialect: listener.port for listener, _ in opened}),
+            )
+        finally:
+            await worker.stop()
+
+
+async def _storage_is_ready(storage: Storage) -> bool:
+    return (await storage.health()).ready
+
+
+def _job_failed(name: str, error: Exception) -> None:
+    _log.error("job %s failed", name, exc_info=error)
+

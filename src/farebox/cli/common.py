@@ -1,0 +1,84 @@
+"""What every command shares: finding the settings, running a coroutine, saying what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from farebox.config.load import load
+from farebox.config.settings import Settings
+from farebox.domain.errors import FareboxError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def data_dir_option(function: Callable[P, T]) -> Callable[P, T]:
+    """Add the options by which a command finds its settings."""
+    config = click.option("--config", type=click.Path(), help="TOML file with settings.")
+    database = click.option("--database-url", help="postgresql://… instead of the embedded database.")
+    directory = click.option("--data-dir", type=click.Path(), help="Data directory (or FAREBOX_DATA_DIR).")
+    return directory(database(config(function)))
+
+
+def json_option(function: Callable[P, T]) -> Callable[P, T]:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(function)
+
+
+def settings_from(
+    data_dir: str | None, database_url: str | None, config: str | None, **overrides: Any
+) -> Settings:
+    """Put the settings together from the command line and the environment."""
+    given = {"data_dir": data_dir, "database_url": database_url, **overrides}
+    return load(given, os.environ, config_file=config)
+
+
+def run(main: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Make an asynchronous command one that click can call; a refusal becomes a message and exit code 1."""
+
+    @wraps(main)
+    def command(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return asyncio.run(main(*args, **kwargs))
+        except FareboxError as error:
+            raise click.ClickException(error.message) from None
+
+    return command
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(value, default=str))
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print aligned columns."""
+    table = [tuple(header), *(tuple(str(cell) for cell in row) for row in rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    for row in table:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """Print names and values, aligned."""
+    width = max(map(len, fields), default=0)
+    for name, value in fields.items():
+        click.echo(f"{name.ljust(width)}  {value}")
+
+
+def progress(noun: str) -> Callable[[int], None]:
+    """Give a function that shows how many are done, on standard error and only on a terminal."""
+
+    def show(done: int) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r{done} {noun}", nl=False, err=True)
+
+    return show

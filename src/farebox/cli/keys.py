@@ -1,0 +1,73 @@
+"""`farebox keys`."""
+
+from __future__ import annotations
+
+from farebox.cli.common import (
+    click,
+    data_dir_option,
+    json_option,
+    print_json,
+    print_table,
+    progress,
+    run,
+    settings_from,
+)
+
+
+@click.group()
+def command() -> None:
+    """List and rotate the vault's keys."""
+
+
+@command.command()
+@data_dir_option
+@json_option
+@run
+async def inventory(
+    data_dir: str | None, database_url: str | None, config: str | None, *, as_json: bool
+) -> None:
+    """List every key: kind, algorithm, owner, state, cryptoperiod and how many rows name it.
+
+    \b
+    Example: farebox keys inventory --data-dir ./data --json
+    """
+    from farebox.bootstrap import open_services
+
+    async with open_services(settings_from(data_dir, database_url, config)) as services:
+        rows = await services.crypto.inventory()
+    if as_json:
+        print_json([row.as_dict() for row in rows])
+        return
+    header = ("key", "kind", "algorithm", "merchant", "mode", "epoch", "state", "created", "retires", "rows")
+    print_table(header, [tuple(row.as_dict().values()) for row in rows])
+
+
+@command.command()
+@data_dir_option
+@click.option("--kek", "new_kek", type=click.Path(), help="Re-wrap everything under the key file at this path.")
+@click.option("--resume", is_flag=True, help="Finish an interrupted rotation; make no new keys.")
+@run
+async def rotate(
+    data_dir: str | None, database_url: str | None, config: str | None, new_kek: str | None, *, resume: bool
+) -> None:
+    """Give every merchant a new tenant key and re-wrap the stored instruments under it.
+
+    With --kek, change the key-encryption key instead: a new one is made at the path if there is none,
+    and every key is wrapped under it. Stop the servers first, and start them with the new path.
+
+    \b
+    Example: farebox keys rotate --data-dir ./data
+    """
+    from farebox.bootstrap import open_services, rotate_kek
+
+    settings = settings_from(data_dir, database_url, config)
+    if new_kek is not None:
+        count = await rotate_kek(settings, new_kek, progress("keys"))
+        click.echo(f"\n{count} keys are wrapped under {new_kek}; set kek.path to it.", err=True)
+        return
+    async with open_services(settings) as services:
+        for merchant in await services.merchants.all():
+            rotation = services.key_rotation
+            act = rotation.rewrap if resume else rotation.rotate_tenant
+            done = await act(merchant.tenant, progress("credentials"))
+            click.echo(f"\n{merchant.id}: {done} credentials re-wrapped.", err=True)
