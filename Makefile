@@ -1,0 +1,77 @@
+# `make` lists the targets. Each sets up what it needs: a bare machine wants Python 3.11 or newer, and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8080
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What `pip` installs is named by hash in a lock, and what it may build is built by what the lock installed.
+LOCKED := $(PIP) --require-hashes --only-binary :all: --requirement
+EDITABLE := $(PIP) --no-deps --no-build-isolation --no-index --editable .
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/.runtime ## Start a server to try, on 127.0.0.1 (PORT=8080), with credentials and curl lines
+	@exec $(BIN)/farebox demo --port $(PORT)
+
+.PHONY: test
+test: $(VENV)/.dev ## Run every test (PYTEST_ARGS=… passes arguments on)
+	@command -v softhsm2-util >/dev/null || \
+		echo "softhsm2 is not installed: the PKCS#11 tests are skipped (apt-get install softhsm2)." >&2
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: check
+check: $(VENV)/.dev ## Check style, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure speed beside the machine's own reference points
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+.PHONY: format
+format: $(VENV)/.dev ## Format the code and mend what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: $(VENV)/.dev ## Lock the dependencies again, with hashes
+	$(BIN)/python requirements/lock.py
+
+.PHONY: clean
+clean: ## Remove the environment and caches; the demo's data stays
+	rm -rf $(VENV) .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+
+# The first python3.11 or newer that is found makes the environment.
+$(BIN)/python:
+	@python=; for name in python3 python3.13 python3.12 python3.11; do \
+		if command -v $$name >/dev/null && \
+			$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+		then python=$$name; break; fi; done; \
+	if [ -z "$$python" ]; then echo "Farebox needs Python 3.11 or newer (apt-get install python3)." >&2; exit 1; fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+		package=$$($$python -c 'import sys; print("python3.%d-venv" % sys.version_info[1])'); \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing $$package, which holds Python's venv module." >&2; \
+			apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $$package >/dev/null; \
+		else echo "Python's venv module is missing; run: sudo apt-get install $$package" >&2; exit 1; fi; fi; \
+	echo "Setting up $(VENV) with $$($$python --version)." >&2; \
+	$$python -m venv $(VENV)
+
+$(VENV)/.runtime: $(BIN)/python requirements/runtime.lock pyproject.toml
+	@if [ ! -e $(VENV)/.dev ]; then $(LOCKED) requirements/runtime.lock; fi
+	@$(EDITABLE)
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python requirements/dev.lock pyproject.toml
+	@$(LOCKED) requirements/dev.lock
+	@$(EDITABLE)
+	@touch $@ $(VENV)/.runtime
