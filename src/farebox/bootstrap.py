@@ -5,8 +5,9 @@ This is the only module that pairs a port with its adapter, and a command with i
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,10 @@ from farebox import __version__
 from farebox.adapters.crypto import Crypto, open_crypto
 from farebox.adapters.crypto.kek import KekProvider, make_key_file, open_key_file, open_systemd_credential
 from farebox.adapters.processors.sandbox import SandboxProcessor
-from farebox.adapters.storage import open_storage
+from farebox.adapters.storage import backup, open_storage
 from farebox.adapters.storage.schema import SchemaStatus, migrate, status
 from farebox.adapters.system import SystemClock, SystemRandomness
-from farebox.adapters.telemetry import Metrics
+from farebox.adapters.telemetry import Metrics, configure_logging
 from farebox.config.settings import Settings
 from farebox.dialects.engine import Engine
 from farebox.dialects.native.declaration import NATIVE
@@ -153,7 +154,7 @@ async def init(settings: Settings) -> tuple[Merchant, dict[str, dict[str, str]]]
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
+async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     """Open database, vault and acquirer, and wire the use cases over them.
 
     Raises:
@@ -186,7 +187,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         processor = SandboxProcessor(
             settings.data_path / SANDBOX_FILE,
             clock=clock,
-            randomness=randomness,
             timeout_s=settings.sandbox.timeout_s,
         )
         opened.push_async_callback(processor.close)
@@ -385,6 +385,15 @@ async def schema_status(url: str) -> SchemaStatus:
     return await status(url)
 
 
+async def back_up(settings: Settings, destination: Path, progress: Callable[[int, int], None]) -> None:
+    """Copy the embedded database while it is in use.
+
+    Raises:
+        ConfigurationError: the database is PostgreSQL, or the destination exists.
+    """
+    await asyncio.to_thread(backup, settings.url, destination, progress)
+
+
 def build_app(services: Services, readiness: Readiness, ports: Mapping[int, str]) -> App:
     """Put the dialects' engines on the web."""
     settings = services.settings
@@ -415,7 +424,14 @@ def build_app(services: Services, readiness: Readiness, ports: Mapping[int, str]
             metrics_for=settings.metrics,
             description=openapi(NATIVE, version=__version__),
         ),
-        on_request=services.metrics.request_answered,
+        on_request=lambda answered: services.metrics.request_answered(
+            dialect=answered.dialect,
+            method=answered.method,
+            route=answered.route,
+            status=answered.status,
+            duration_s=answered.duration_s,
+            request_id=answered.request_id,
+        ),
     )
 
 
@@ -442,7 +458,10 @@ async def serve(settings: Settings, started: Callable[[Mapping[str | None, int]]
         )
     listeners = [Listener(settings.port)]
     listeners += [Listener(port, name) for name, port in settings.dialect_ports.items()]
+    handler = configure_logging(settings.log_level)
     async with open_services(settings) as services:
+        if settings.access_log:
+            services.metrics.log_requests_to(handler)
         opened = open_sockets(settings.host, listeners)
         readiness = Readiness(
             {

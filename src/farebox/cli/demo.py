@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from farebox.cli.common import click, run, settings_from
 from farebox.config.settings import Settings
@@ -14,12 +13,12 @@ from farebox.config.settings import Settings
 CREDENTIALS_FILE = "demo-credentials.json"
 
 
-def _credentials(settings: Settings) -> dict[str, Any] | None:
+def _credentials(settings: Settings) -> dict[str, dict[str, str]] | None:
     path = settings.data_path / CREDENTIALS_FILE
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def _keep(settings: Settings, credentials: Mapping[str, Any]) -> None:
+def _keep(settings: Settings, credentials: Mapping[str, Mapping[str, str]]) -> None:
     """Write the demo's own credentials down; nothing but a demo may do that."""
     path = settings.data_path / CREDENTIALS_FILE
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -73,10 +72,9 @@ async def command(data_dir: str, host: str, port: int) -> None:
     settings = settings_from(data_dir, None, None, host=host, port=port, insecure_demo=True)
     credentials = _credentials(settings)
     if credentials is None:
-        merchant, fresh = await init(settings)
-        credentials = {"merchant": merchant.id, **fresh}
+        _, credentials = await init(settings)
         _keep(settings, credentials)
-    native: dict[str, str] = credentials["native"]
+    native = credentials["native"]
 
     def started(ports: Mapping[str | None, int]) -> None:
         base_url = f"http://{host}:{ports[None]}"

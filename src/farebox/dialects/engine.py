@@ -207,7 +207,7 @@ class Engine:
             answer = route.write(result, call)
             return b"" if answer is None else encode(answer)
 
-        context = Context[Any](
+        context: Context[Any] = Context(
             principal=principal,
             dialect=self.dialect.name,
             rules=self.dialect.tokens,

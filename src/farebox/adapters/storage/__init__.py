@@ -32,3 +32,25 @@ async def open_storage(
     raise ConfigurationError(
         ErrorCode.CONFIGURATION_INVALID, detail="The database URL is neither SQLite nor PostgreSQL."
     )
+
+
+def backup(url: str, destination: Path, progress: Callable[[int, int], None]) -> None:
+    """Copy the embedded database, consistent and while it is in use.
+
+    Args:
+        url: the database's URL.
+        destination: a file that must not exist yet.
+        progress: told how many of how many pages are copied.
+
+    Raises:
+        ConfigurationError: the database is PostgreSQL, or the destination exists.
+    """
+    if not url.startswith("sqlite:///"):
+        raise ConfigurationError(
+            ErrorCode.CONFIGURATION_INVALID, detail="PostgreSQL is backed up with pg_dump or a base backup."
+        )
+    if destination.exists():
+        raise ConfigurationError(ErrorCode.CONFIGURATION_INVALID, detail="The destination exists already.")
+    from farebox.adapters.storage.sqlite import copy_database
+
+    copy_database(Path(url.removeprefix("sqlite:///")), destination, progress)

@@ -61,6 +61,7 @@ _READ_PRAGMAS: tuple[LiteralString, ...] = (
     "PRAGMA temp_store = MEMORY",
 )
 _FULL = 2
+_BACKUP_PAGES = 1000
 _HIGH_WATER: LiteralString = "SELECT clock_us FROM high_water WHERE one = 1"
 _RAISE_HIGH_WATER: LiteralString = "UPDATE high_water SET clock_us = $1 WHERE one = 1 AND clock_us < $1"
 
@@ -347,6 +348,27 @@ def open_connection(path: Path, *, vfs: str | None = None) -> Sqlite:
             ErrorCode.CONFIGURATION_INVALID, detail="The database cannot be put into WAL mode."
         )
     return connection
+
+
+def copy_database(source: Path, destination: Path, progress: Callable[[int, int], None]) -> None:
+    """Copy a database with SQLite's online backup; writers go on meanwhile.
+
+    Args:
+        source: the database.
+        destination: the file to make; readable by its owner only.
+        progress: told how many of how many pages are copied.
+    """
+    reader = _open(source, None, _READ_PRAGMAS)
+    destination.touch(mode=0o600)
+    copy = cast("Sqlite", apsw.Connection(str(destination)))
+    try:
+        with copy.backup("main", reader, "main") as backup:
+            while not backup.done:
+                backup.step(_BACKUP_PAGES)
+                progress(backup.page_count - backup.remaining, backup.page_count)
+    finally:
+        copy.close()
+        reader.close()
 
 
 def _open(path: Path, vfs: str | None, pragmas: tuple[LiteralString, ...]) -> Sqlite:

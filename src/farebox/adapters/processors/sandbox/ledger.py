@@ -1,0 +1,220 @@
+"""The acquirer's own books, in a database of their own.
+
+They are what an independent third party would say happened: Farebox's tests compare its database with
+them, and nothing but the sandbox writes them. A number is kept only as a digest under a key that is made
+with the file.
+
+Every decision is committed before it is answered. `synchronous` is OFF: the acquirer stands for another
+machine, so a kill of our process must not touch its memory, and the kernel holds what was written; a power
+cut of both is not something a sandbox promises to remember.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, LiteralString, cast
+
+import apsw
+
+from farebox.domain.access import Tenant
+from farebox.domain.operations import OperationKind
+
+_SCHEMA: LiteralString = """
+CREATE TABLE IF NOT EXISTS entry (
+  reference TEXT NOT NULL PRIMARY KEY,
+  merchant_id TEXT NOT NULL,
+  mode TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  root TEXT NOT NULL,
+  target TEXT,
+  target_kind TEXT,
+  amount_minor INTEGER NOT NULL,
+  approved_minor INTEGER NOT NULL,
+  currency TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('approved', 'declined', 'pending', 'reversed')),
+  settles TEXT,
+  reason TEXT,
+  code TEXT,
+  message TEXT,
+  avs TEXT NOT NULL,
+  cvc TEXT NOT NULL,
+  fingerprint BLOB,
+  batch INTEGER,
+  received INTEGER NOT NULL DEFAULT 1
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS entry_of_root ON entry (root);
+CREATE INDEX IF NOT EXISTS entry_unsettled ON entry (merchant_id, mode) WHERE batch IS NULL;
+CREATE TABLE IF NOT EXISTS poison (
+  reference TEXT NOT NULL PRIMARY KEY, merchant_id TEXT NOT NULL, mode TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS book (one INTEGER PRIMARY KEY CHECK (one = 1), key BLOB NOT NULL, batch INTEGER NOT NULL) STRICT;
+"""
+_COLUMNS: LiteralString = (
+    "reference, merchant_id, mode, kind, root, target, target_kind, amount_minor, approved_minor, currency,"
+    " state, settles, reason, code, message, avs, cvc, fingerprint, batch, received"
+)
+_INSERT: LiteralString = (
+    f"INSERT INTO entry ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_SETTLING = "('capture', 'purchase', 'refund', 'credit')"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request the acquirer decided on."""
+
+    reference: str
+    merchant_id: str
+    mode: str
+    kind: str
+    root: str
+    """Reference of the operation that opened the payment."""
+    target: str | None
+    target_kind: str | None
+    amount_minor: int
+    approved_minor: int
+    currency: str
+    state: str
+    settles: str | None
+    reason: str | None
+    code: str | None
+    message: str | None
+    avs: str
+    cvc: str
+    fingerprint: bytes | None
+    batch: int | None = None
+    received: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What became of one payment, by the acquirer's books; minor units."""
+
+    authorized: int
+    captured: int
+    voided: int
+    refunded: int
+
+
+class Ledger:
+    """The books."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open the file, or books in memory that end with the process."""
+        self._connection: Any = apsw.Connection(str(path) if path else ":memory:")
+        self._connection.set_busy_timeout(5000)
+        if path is not None:
+            path.chmod(0o600)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = OFF")
+        self._connection.execute(_SCHEMA)
+        self._connection.execute(
+            "INSERT INTO book (one, key, batch) VALUES (1, ?, 1) ON CONFLICT (one) DO NOTHING", (os.urandom(32),)
+        )
+        self._key: bytes = self._rows("SELECT key FROM book")[0][0]
+
+    def fingerprint(self, number: bytes) -> bytes:
+        """Digest a number under the books' key."""
+        return hmac.digest(self._key, number, "sha256")
+
+    def find(self, reference: str) -> Entry | None:
+        """Find a request that was decided."""
+        rows = self._rows(f"SELECT {_COLUMNS} FROM entry WHERE reference = ?", (reference,))
+        return Entry(*rows[0]) if rows else None
+
+    def add(self, entry: Entry) -> None:
+        """Write a decision down; durable against the end of our process when it returns."""
+        values = tuple([getattr(entry, name) for name in Entry.__slots__])
+        self._connection.execute(_INSERT, values)
+
+    def received_again(self, reference: str) -> None:
+        """Count a repetition of a request that was decided."""
+        self._rows("UPDATE entry SET received = received + 1 WHERE reference = ?", (reference,))
+
+    def is_poisoned(self, reference: str) -> bool:
+        """Tell whether a reversal came before its original."""
+        return bool(self._rows("SELECT 1 FROM poison WHERE reference = ?", (reference,)))
+
+    def poison(self, reference: str, tenant: Tenant) -> None:
+        """Remember a reversal whose original has not come."""
+        self._rows(
+            "INSERT INTO poison (reference, merchant_id, mode) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            (reference, tenant.merchant_id, tenant.mode.value),
+        )
+
+    def reverse(self, reference: str) -> None:
+        """Undo an approved or pending entry; the others have nothing to undo."""
+        self._rows(
+            "UPDATE entry SET state = 'reversed' WHERE reference = ? AND state IN ('approved', 'pending')",
+            (reference,),
+        )
+
+    def sums(self, root: str) -> Sums:
+        """Add up a payment."""
+        rows = self._rows(
+            "SELECT kind, target_kind, SUM(approved_minor) FROM entry"
+            " WHERE root = ? AND state = 'approved' GROUP BY kind, target_kind",
+            (root,),
+        )
+        found = {(kind, target_kind): total for kind, target_kind, total in rows}
+
+        def voids(*kinds: OperationKind) -> int:
+            return sum(found.get((OperationKind.VOID.value, kind.value), 0) for kind in kinds)
+
+        def all_of(*kinds: OperationKind) -> int:
+            return sum(total for (kind, _), total in found.items() if kind in {one.value for one in kinds})
+
+        taken_back = voids(OperationKind.CAPTURE, OperationKind.PURCHASE, OperationKind.CREDIT)
+        return Sums(
+            authorized=all_of(OperationKind.AUTHORIZATION),
+            captured=all_of(OperationKind.CAPTURE, OperationKind.PURCHASE, OperationKind.CREDIT) - taken_back,
+            voided=voids(OperationKind.AUTHORIZATION),
+            refunded=all_of(OperationKind.REFUND) - voids(OperationKind.REFUND),
+        )
+
+    def voided_of(self, target: str) -> int:
+        """Add up what voids took from one operation."""
+        rows = self._rows(
+            "SELECT COALESCE(SUM(approved_minor), 0) FROM entry"
+            " WHERE root = (SELECT root FROM entry WHERE reference = ?1)"
+            " AND target = ?1 AND kind = 'void' AND state = 'approved'",
+            (target,),
+        )
+        return cast("int", rows[0][0])
+
+    def close_batch(self, tenant: Tenant) -> tuple[str, ...]:
+        """Settle a tenant's open entries: pending ones get their result, approved ones their batch."""
+        owner = (tenant.merchant_id, tenant.mode.value)
+        with self._connection:
+            number = self._rows("UPDATE book SET batch = batch + 1 RETURNING batch - 1")[0][0]
+            self._rows(
+                "UPDATE entry SET state = settles, approved_minor ="
+                " CASE settles WHEN 'approved' THEN amount_minor ELSE 0 END"
+                " WHERE merchant_id = ? AND mode = ? AND batch IS NULL AND state = 'pending'",
+                owner,
+            )
+            rows = self._rows(
+                "UPDATE entry SET batch = ? WHERE merchant_id = ? AND mode = ? AND batch IS NULL"
+                f" AND state = 'approved' AND kind IN {_SETTLING} RETURNING reference",
+                (number, *owner),
+            )
+        return tuple(reference for (reference,) in rows)
+
+    def entries(self, tenant: Tenant) -> list[Entry]:
+        """Give a tenant's entries."""
+        rows = self._rows(
+            f"SELECT {_COLUMNS} FROM entry WHERE merchant_id = ? AND mode = ? ORDER BY reference",
+            (tenant.merchant_id, tenant.mode.value),
+        )
+        return [Entry(*row) for row in rows]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        return self._connection.execute(sql, values).fetchall()

@@ -1,0 +1,193 @@
+"""What the sandbox answers, by test value: tables of facts, one a dialect.
+
+A table is a TOML file: rows for a card, a bank account, an amount, a security code or a line of the
+address, each with the outcome that the gateway documents for it. The first row that matches decides, in
+this order: card or account, amount, security code, address; everything else is approved.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+import msgspec
+
+from farebox.domain.bank_accounts import AchAccount, BacsAccount, PadAccount
+from farebox.domain.cards import Card
+from farebox.domain.checks import AvsResult, Checks, CvcResult
+from farebox.domain.declines import DeclineReason
+from farebox.domain.instruments import PayerDetails, PaymentInstrument
+from farebox.domain.operations import OperationKind
+from farebox.domain.reveal import reveal
+from farebox.ports.processors import ProcessorRequest
+
+DEFAULT_TABLE = "native"
+Trouble = Literal["late", "never", "garbled"]
+
+
+class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a row does; what it leaves out stays as it would be without the row."""
+
+    outcome: Literal["approved", "declined", "pending", "partial"] | None = None
+    reason: DeclineReason | None = None
+    code: str | None = None
+    message: str | None = None
+    avs: AvsResult | None = None
+    cvc: CvcResult | None = None
+    trouble: Trouble | None = None
+    settles: Literal["approved", "declined"] = "approved"
+    """Of a pending one: what the closing of the batch makes of it."""
+    operations: frozenset[OperationKind] | None = None
+    """None means every operation that opens a payment."""
+    note: str | None = None
+
+
+class Row(Effect, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A row: one condition and its effect."""
+
+    card: str | None = None
+    account: str | None = None
+    amount_minor: int | None = None
+    currency: str | None = None
+    """With `amount_minor`: only in this currency."""
+    cvc_value: str | None = None
+    line1: str | None = None
+    postal_code: str | None = None
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A gateway's documented test values."""
+
+    title: str
+    source: str
+    rows: tuple[Row, ...]
+
+
+@cache
+def table(name: str) -> Table:
+    """Read a table; one that there is none of is the native one."""
+    path = files("farebox.adapters.processors.sandbox").joinpath(f"tables/{name}.toml")
+    if not path.is_file():
+        return table(DEFAULT_TABLE)
+    return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    cards: Mapping[str, Row]
+    accounts: Mapping[str, Row]
+    amounts: Mapping[tuple[int, str | None], Row]
+    codes: Mapping[str, Row]
+    lines: Mapping[str, Row]
+    postal_codes: Mapping[str, Row]
+
+
+@cache
+def _index(name: str) -> _Index:
+    rows = table(name).rows
+    return _Index(
+        cards={row.card: row for row in rows if row.card is not None},
+        accounts={row.account: row for row in rows if row.account is not None},
+        amounts={(row.amount_minor, row.currency): row for row in rows if row.amount_minor is not None},
+        codes={row.cvc_value: row for row in rows if row.cvc_value is not None},
+        lines={row.line1.lower(): row for row in rows if row.line1 is not None},
+        postal_codes={row.postal_code.lower(): row for row in rows if row.postal_code is not None},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the acquirer decides about an operation that opens a payment."""
+
+    outcome: Literal["approved", "declined", "pending", "partial"]
+    checks: Checks
+    reason: DeclineReason | None = None
+    code: str | None = None
+    message: str | None = None
+    trouble: Trouble | None = None
+    settles: Literal["approved", "declined"] = "approved"
+
+
+def decide(request: ProcessorRequest) -> Decision:
+    """Decide by the dialect's table; never keeps or raises anything that holds the number."""
+    index = _index(request.attributes.get("dialect", DEFAULT_TABLE))
+    instrument = request.instrument
+    matched = [
+        row
+        for row in _matching(index, instrument, request)
+        if row.operations is None or request.kind in row.operations
+    ]
+    deciding = next((row for row in matched if row.outcome is not None), None)
+    is_bank = instrument is not None and not isinstance(instrument, Card)
+    moves_money = request.kind is not OperationKind.VERIFICATION
+    usual: Literal["approved", "pending"] = "pending" if is_bank and moves_money else "approved"
+    return Decision(
+        outcome=(deciding.outcome if deciding else None) or usual,
+        checks=_checks(matched, instrument, request.payer),
+        reason=deciding.reason if deciding else None,
+        code=deciding.code if deciding else None,
+        message=deciding.message if deciding else None,
+        trouble=next((row.trouble for row in matched if row.trouble is not None), None),
+        settles=deciding.settles if deciding else "approved",
+    )
+
+
+def _matching(
+    index: _Index, instrument: PaymentInstrument | None, request: ProcessorRequest
+) -> list[Row]:
+    """Give the rows that match, in order of precedence."""
+    money, address = request.money, request.payer.billing_address
+    found: list[Row | None] = []
+    if isinstance(instrument, Card):
+        found.append(index.cards.get(reveal(instrument.pan.number)))
+    elif instrument is not None:
+        found.append(index.accounts.get(_account_number(instrument)))
+    found.append(index.amounts.get((money.amount_minor, money.currency)))
+    found.append(index.amounts.get((money.amount_minor, None)))
+    if isinstance(instrument, Card) and instrument.cvc is not None:
+        found.append(index.codes.get(reveal(instrument.cvc.value)))
+    if address is not None:
+        found.append(index.lines.get((address.line1 or "").lower()))
+        found.append(index.postal_codes.get((address.postal_code or "").lower()))
+    return [row for row in found if row is not None]
+
+
+def _account_number(instrument: PaymentInstrument) -> str:
+    match instrument:
+        case AchAccount() | PadAccount() | BacsAccount():
+            return reveal(instrument.account_number)
+        case Card():
+            return reveal(instrument.pan.number)
+        case _:
+            return reveal(instrument.iban)
+
+
+def _checks(
+    matched: list[Row], instrument: PaymentInstrument | None, payer: PayerDetails
+) -> Checks:
+    """Give the results a row names; otherwise what was sent matches."""
+    if not isinstance(instrument, Card):
+        return Checks(AvsResult.NOT_SUPPORTED, CvcResult.NOT_SUPPORTED)
+    avs = next((row.avs for row in matched if row.avs is not None), None)
+    cvc = next((row.cvc for row in matched if row.cvc is not None), None)
+    sent_avs = _usual_avs(payer)
+    sent_cvc = CvcResult.NOT_PROVIDED if instrument.cvc is None else CvcResult.MATCH
+    return Checks(
+        avs=sent_avs if avs is None or sent_avs is AvsResult.NOT_PROVIDED else avs,
+        cvc=sent_cvc if cvc is None or sent_cvc is CvcResult.NOT_PROVIDED else cvc,
+    )
+
+
+def _usual_avs(payer: PayerDetails) -> AvsResult:
+    address = payer.billing_address
+    street = bool(address and address.line1)
+    postal_code = bool(address and address.postal_code)
+    if street and postal_code:
+        return AvsResult.MATCH
+    if street:
+        return AvsResult.ADDRESS_MATCH
+    return AvsResult.POSTAL_CODE_MATCH if postal_code else AvsResult.NOT_PROVIDED
