@@ -267,9 +267,7 @@ def _wire(
         recovery=recovery,
         clock_moved=access.forget,
     )
-    handlers = _handlers(
-        tokenization, purchases, follow_ups, credentials, customers, reporting, sandbox
-    )
+    handlers = _handlers(tokenization, purchases, follow_ups, credentials, customers, reporting, sandbox)
     return Services(
         settings=settings,
         storage=storage,
@@ -277,9 +275,7 @@ def _wire(
         clock=clock,
         ids=ids,
         metrics=metrics,
-        application=Application(
-            handlers, storage=storage, secrets=secrets, clock=clock, telemetry=metrics
-        ),
+        application=Application(handlers, storage=storage, secrets=secrets, clock=clock, telemetry=metrics),
         access=access,
         merchants=Merchants(
             storage=storage,
@@ -290,14 +286,10 @@ def _wire(
             randomness=randomness,
         ),
         auditing=Auditing(storage, secrets),
-        key_rotation=KeyRotation(
-            storage=storage, vaulting=vaulting, tenant_keys=crypto.keys, clock=clock
-        ),
+        key_rotation=KeyRotation(storage=storage, vaulting=vaulting, tenant_keys=crypto.keys, clock=clock),
         tokenization=tokenization,
         recovery=recovery,
-        retention=Retention(
-            storage=storage, clock=clock, events_kept_days=settings.events_kept_days
-        ),
+        retention=Retention(storage=storage, clock=clock, events_kept_days=settings.events_kept_days),
         sandbox=sandbox,
     )
 
@@ -370,9 +362,7 @@ async def _close_batches(services: Services) -> int:
     """Close the sandbox acquirer's batch of every test-mode merchant."""
     for merchant in await services.merchants.all():
         if merchant.mode is Mode.TEST:
-            await services.sandbox.settle_batch(
-                Tenant(merchant.id, merchant.mode), merchant.clock_offset
-            )
+            await services.sandbox.settle_batch(Tenant(merchant.id, merchant.mode), merchant.clock_offset)
     return 0
 
 
@@ -493,4 +483,3 @@ async def _storage_is_ready(storage: Storage) -> bool:
 
 def _job_failed(name: str, error: Exception) -> None:
     _log.error("job %s failed", name, exc_info=error)
-

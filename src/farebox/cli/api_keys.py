@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from farebox.cli.common import click, data_dir_option, json_option, print_json, print_table, run, settings_from
+from farebox.cli.common import (
+    click,
+    data_dir_option,
+    json_option,
+    print_json,
+    print_table,
+    run,
+    settings_from,
+)
 from farebox.domain.access import ApiKeyKind, Scope
 from farebox.domain.errors import ErrorCode, NotFound
 from farebox.domain.ids import ApiKeyId, MerchantId
@@ -17,8 +25,12 @@ def command() -> None:
 @data_dir_option
 @json_option
 @click.option("--merchant", required=True, help="The merchant's id.")
-@click.option("--kind", type=click.Choice([kind.value for kind in ApiKeyKind]), default="secret", show_default=True)
-@click.option("--scope", multiple=True, type=click.Choice([scope.value for scope in Scope]), help="Narrow it.")
+@click.option(
+    "--kind", type=click.Choice([kind.value for kind in ApiKeyKind]), default="secret", show_default=True
+)
+@click.option(
+    "--scope", multiple=True, type=click.Choice([scope.value for scope in Scope]), help="Narrow it."
+)
 @click.option("--label", default="", help="What the key is for.")
 @run
 async def create(

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from farebox.cli.common import click, data_dir_option, json_option, print_fields, print_json, run, settings_from
+from farebox.cli.common import (
+    click,
+    data_dir_option,
+    json_option,
+    print_fields,
+    print_json,
+    run,
+    settings_from,
+)
 
 
 @click.group()

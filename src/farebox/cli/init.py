@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from farebox.cli.common import click, data_dir_option, json_option, print_fields, print_json, run, settings_from
+from farebox.cli.common import (
+    click,
+    data_dir_option,
+    json_option,
+    print_fields,
+    print_json,
+    run,
+    settings_from,
+)
 
 
 @click.command()
@@ -35,5 +43,7 @@ async def command(
             for name, value in fields.items()
         }
     )
-    click.echo(f"\nData {settings.data_path}\nKey  {settings.kek_path}\nRing {settings.ring_path} (never back it up)")
+    click.echo(
+        f"\nData {settings.data_path}\nKey  {settings.kek_path}\nRing {settings.ring_path} (never back it up)"
+    )
     click.echo(f"\nStart: farebox serve --data-dir {settings.data_dir}")

@@ -44,7 +44,9 @@ async def inventory(
 
 @command.command()
 @data_dir_option
-@click.option("--kek", "new_kek", type=click.Path(), help="Re-wrap everything under the key file at this path.")
+@click.option(
+    "--kek", "new_kek", type=click.Path(), help="Re-wrap everything under the key file at this path."
+)
 @click.option("--resume", is_flag=True, help="Finish an interrupted rotation; make no new keys.")
 @run
 async def rotate(

@@ -51,9 +51,7 @@ async def create(
 @data_dir_option
 @json_option
 @run
-async def list_(
-    data_dir: str | None, database_url: str | None, config: str | None, *, as_json: bool
-) -> None:
+async def list_(data_dir: str | None, database_url: str | None, config: str | None, *, as_json: bool) -> None:
     """List merchants.
 
     \b

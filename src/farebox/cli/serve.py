@@ -24,7 +24,9 @@ def _dialect_ports(pairs: tuple[str, ...]) -> dict[str, int] | None:
 @data_dir_option
 @click.option("--host", help="Address to listen on (127.0.0.1).")
 @click.option("--port", type=int, help="Main port (8080); 0 takes a free one.")
-@click.option("--dialect-port", multiple=True, metavar="NAME=PORT", help="A port with one dialect at its root.")
+@click.option(
+    "--dialect-port", multiple=True, metavar="NAME=PORT", help="A port with one dialect at its root."
+)
 @click.option("--tls-cert", type=click.Path(), help="PEM file of the certificate chain.")
 @click.option("--tls-key", type=click.Path(), help="PEM file of its private key.")
 @click.option(

@@ -16,7 +16,8 @@ class Kek(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="Where the key is: a file, a systemd credential, or a PKCS#11 token."),
     ] = "file"
     path: Annotated[
-        str | None, Meta(description="`file`: path of the key. Default: the data directory's name and `.kek`.")
+        str | None,
+        Meta(description="`file`: path of the key. Default: the data directory's name and `.kek`."),
     ] = None
     credential: Annotated[
         str, Meta(description="`systemd`: name of the credential in `$CREDENTIALS_DIRECTORY`.")
@@ -36,9 +37,9 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     target_bytes: Annotated[int, Meta(gt=0, description="Bytes of path and query.")] = 4_096
     head_bytes: Annotated[int, Meta(gt=0, description="Bytes of request line and headers.")] = 16_384
     headers: Annotated[int, Meta(gt=0, description="Number of headers.")] = 64
-    head_timeout_s: Annotated[
-        float, Meta(gt=0, description="Seconds until the headers must be there.")
-    ] = 10.0
+    head_timeout_s: Annotated[float, Meta(gt=0, description="Seconds until the headers must be there.")] = (
+        10.0
+    )
     body_timeout_s: Annotated[
         float, Meta(gt=0, description="Seconds from there until the body must be there.")
     ] = 15.0
@@ -51,7 +52,9 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 class RateLimits(Struct, frozen=True, forbid_unknown_fields=True):
     """Requests an API key may make; in this process's memory."""
 
-    per_s: Annotated[float, Meta(ge=0, description="Requests a second on average; 0 switches it off.")] = 20_000.0
+    per_s: Annotated[float, Meta(ge=0, description="Requests a second on average; 0 switches it off.")] = (
+        20_000.0
+    )
     burst: Annotated[int, Meta(ge=1, description="Requests at once.")] = 20_000
 
 
@@ -110,9 +113,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     metrics: Annotated[
         Literal["loopback", "everyone", "off"], Meta(description="Who may read `/metrics`.")
     ] = "loopback"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="Least level logged.")] = (
-        "info"
-    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least level logged.")
+    ] = "info"
     access_log: Annotated[bool, Meta(description="Log one line per request.")] = True
     events_kept_days: Annotated[int, Meta(ge=1, description="Days after which events are deleted.")] = 90
     node: Annotated[str, Meta(description="Name of this node in the audit's chains.")] = "node"

@@ -145,7 +145,9 @@ class Engine:
             headers.append((b"allow", error.allowed.encode()))
         if wire.status == 401:
             headers.append((b"www-authenticate", self.dialect.authentication.challenge))
-        return WireResponse(wire.status, headers, encode(self.dialect.write_error(refusal)), route, request_id)
+        return WireResponse(
+            wire.status, headers, encode(self.dialect.write_error(refusal)), route, request_id
+        )
 
     def new_request_id(self) -> RequestId:
         """Name a request that is refused before it reaches `handle`."""
@@ -268,4 +270,3 @@ def _pack(status: int, body: bytes) -> bytes:
 def _unpack(answer: bytes) -> tuple[int, bytes]:
     status, _, body = answer.partition(b"\n")
     return int(status), body
-

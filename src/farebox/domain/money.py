@@ -10,9 +10,7 @@ from farebox.domain.errors import ErrorCode, InvalidRequest
 # ISO 4217:2015 list one, active codes by number of decimals. Two is the rule, so only the exceptions
 # are named; the remaining active codes have two.
 # Source: SIX, ISO 4217 list one (published 2025-05-12).
-_EXPONENT_0 = frozenset(
-    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()
-)
+_EXPONENT_0 = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
 _EXPONENT_3 = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
 _EXPONENT_4 = frozenset("CLF UYW".split())
 _EXPONENT_2 = frozenset(

@@ -51,6 +51,7 @@ _BEFORE_APPROVAL: Mapping[OperationState, PaymentStatus] = {
     OperationState.REVERSED: PaymentStatus.FAILED,
 }
 
+
 @dataclass(frozen=True, slots=True)
 class Payment:
     """A payment as stored. Every amount is in minor units of `currency`.

@@ -155,7 +155,8 @@ class StoredTokens(Protocol):
 
     async def update(self, token: StoredToken) -> bool:
         """Write label, metadata, customer, agreement, summary, sealed parts and network transaction id
-        where the version is the one given; the stored version grows by one."""
+        where the version is the one given; the stored version grows by one.
+        """
         ...
 
     async def delete(self, tenant: Tenant, token_id: StoredTokenId) -> bool:
@@ -251,7 +252,8 @@ class Operations(Protocol):
         `pending` or `reversing` ones whose `next_attempt_at` has come (for a submitted one that is
         `send_by` plus processor timeout plus grace, R7). Queue-like where the engine can skip locked
         rows; leases the rows by moving `next_attempt_at` 30 s on, so that two workers never act on
-        one at the same time."""
+        one at the same time.
+        """
         ...
 
     async def pending(self, tenant: Tenant, limit: int) -> Sequence[Operation]:
@@ -392,9 +394,7 @@ class Merchants(Protocol):
 class Probing(Protocol):
     """Counts distinct cards of one shape, the oracle of card probing (security design §3.5)."""
 
-    async def count(
-        self, tenant: Tenant, bin_and_last_four: str, day: int, fingerprint: bytes
-    ) -> int:
+    async def count(self, tenant: Tenant, bin_and_last_four: str, day: int, fingerprint: bytes) -> int:
         """Note a fingerprint and give how many distinct ones this shape has today."""
         ...
 

@@ -19,6 +19,7 @@ from farebox.domain.ids import OperationId, SingleUseTokenId, StoredTokenId
 from farebox.domain.instruments import PayerDetails, PaymentInstrument
 from farebox.domain.tokens import SealedReusable, SealedSingleUse, TokenString
 
+
 class Vault(Protocol):
     """Seals, opens and forgets instruments.
 

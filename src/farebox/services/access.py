@@ -76,9 +76,7 @@ class Access:
     ) -> tuple[ApiKey, str]:
         """Issue a native key; its string is given here and never again."""
         string = api_key_string(kind, merchant.mode, self._randomness.bytes(32))
-        key = self.key_record(
-            merchant.tenant, kind, "native", string, scopes=scopes, label=label
-        )
+        key = self.key_record(merchant.tenant, kind, "native", string, scopes=scopes, label=label)
 
         async def work(uow: UnitOfWork) -> None:
             await uow.merchants.insert_key(key)

@@ -297,9 +297,7 @@ class Credentials:
             command.exp_year if command.exp_year is not None else card.expiry.year,
         )
         renewed = replace(card, expiry=expiry)
-        sealed = self._vaulting.seal_reusable(
-            renewed, details, tenant=token.tenant, token_id=token.id
-        )
+        sealed = self._vaulting.seal_reusable(renewed, details, tenant=token.tenant, token_id=token.id)
         return replace(token, summary=summary_of(renewed, bin_length=self._bin_length)), sealed
 
     async def delete(
@@ -318,9 +316,7 @@ class Credentials:
         async def work(uow: UnitOfWork) -> tuple[StoredToken, Event]:
             token = await self._find(uow, command.token, context)
             await uow.stored_tokens.delete(tenant, token.id)
-            token = replace(
-                token, state=StoredTokenState.DELETED, sealed=None, version=token.version + 1
-            )
+            token = replace(token, state=StoredTokenState.DELETED, sealed=None, version=token.version + 1)
             event = self._event(EventType.STORED_TOKEN_DELETED, token, token.version)
             await uow.events.append((event,))
             return token, event
@@ -424,9 +420,7 @@ class Credentials:
     def _token_mac(self, string: TokenString, context: Context[StoredTokenView]) -> bytes:
         return self._secrets.token_mac(string, TokenClass.SINGLE_USE, context.principal.tenant)
 
-    async def _find(
-        self, uow: UnitOfWork, token: str, context: Context[StoredTokenView]
-    ) -> StoredToken:
+    async def _find(self, uow: UnitOfWork, token: str, context: Context[StoredTokenView]) -> StoredToken:
         """Find an active credential by id or by string."""
         tenant = context.principal.tenant
         if any(has_shape(token, prefix) for prefix, _ in _CLASSES.values()):

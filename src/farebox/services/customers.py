@@ -62,17 +62,13 @@ class Customers:
         self._telemetry.observe((event,))
         return customer
 
-    async def get(
-        self, command: GetCustomer, context: Context[Customer], claim: Claim[Customer]
-    ) -> Customer:
+    async def get(self, command: GetCustomer, context: Context[Customer], claim: Claim[Customer]) -> Customer:
         """Show a customer.
 
         Raises:
             NotFound: `customer_not_found`.
         """
-        return await self._storage.read(
-            lambda uow: _find(uow, context.principal.tenant, command.customer_id)
-        )
+        return await self._storage.read(lambda uow: _find(uow, context.principal.tenant, command.customer_id))
 
     async def page(
         self, command: ListCustomers, context: Context[Page[Customer]], claim: Claim[Page[Customer]]
@@ -93,9 +89,7 @@ class Customers:
         changes: dict[str, object] = dict(command.changes)
         if command.metadata is not None:
             changes["metadata"] = command.metadata
-        return await self._change(
-            command.customer_id, context, claim, EventType.CUSTOMER_UPDATED, changes
-        )
+        return await self._change(command.customer_id, context, claim, EventType.CUSTOMER_UPDATED, changes)
 
     async def delete(
         self, command: DeleteCustomer, context: Context[Customer], claim: Claim[Customer]
@@ -116,13 +110,9 @@ class Customers:
             "email": None,
             "phone": None,
         }
-        return await self._change(
-            command.customer_id, context, claim, EventType.CUSTOMER_DELETED, erased
-        )
+        return await self._change(command.customer_id, context, claim, EventType.CUSTOMER_DELETED, erased)
 
-    async def _erase_credentials(
-        self, uow: UnitOfWork, tenant: Tenant, customer_id: CustomerId
-    ) -> bool:
+    async def _erase_credentials(self, uow: UnitOfWork, tenant: Tenant, customer_id: CustomerId) -> bool:
         """Erase some of a customer's credentials; tell whether there may be more."""
         page = await uow.stored_tokens.page(
             tenant, PageRequest(limit=_CREDENTIALS_AT_ONCE, filters={"customer_id": customer_id})

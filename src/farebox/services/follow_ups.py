@@ -153,8 +153,7 @@ class FollowUps:
             target_id=target.id,
             target_kind=target.kind,
             reference=command.reference,
-            next_attempt_at=now
-            + timedelta(seconds=SEND_WITHIN_S + processor.timeout_s + RECOVERY_GRACE_S),
+            next_attempt_at=now + timedelta(seconds=SEND_WITHIN_S + processor.timeout_s + RECOVERY_GRACE_S),
         )
         await uow.operations.insert(operation)
         event = self._ledger.operation_event(operation, held)
@@ -214,9 +213,7 @@ def _target(command: FollowUp, operations: Sequence[Operation]) -> Operation:
     raise NotFound(ErrorCode.OPERATION_NOT_FOUND, param="operation")
 
 
-def _amount_minor(
-    command: FollowUp, movement: Movement, payment: Payment, target: Operation
-) -> int:
+def _amount_minor(command: FollowUp, movement: Movement, payment: Payment, target: Operation) -> int:
     """Give the amount asked for, or all that the movement can still take.
 
     Raises:
@@ -237,9 +234,7 @@ def _amount_minor(
             return target.money.amount_minor
 
 
-def _check_capabilities(
-    command: FollowUp, processor: Processor, amount_minor: int, payment: Payment
-) -> None:
+def _check_capabilities(command: FollowUp, processor: Processor, amount_minor: int, payment: Payment) -> None:
     """Refuse what this payment's processor cannot do.
 
     Raises:
@@ -250,7 +245,9 @@ def _check_capabilities(
     refused = (
         command.kind not in can.operations
         or (command.kind is OperationKind.CAPTURE and partial and not can.partial_capture)
-        or (command.kind is OperationKind.CAPTURE and payment.captured_minor > 0 and not can.multiple_captures)
+        or (
+            command.kind is OperationKind.CAPTURE and payment.captured_minor > 0 and not can.multiple_captures
+        )
         or (command.kind is OperationKind.VOID and partial and not can.partial_void)
     )
     if refused:

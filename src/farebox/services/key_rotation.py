@@ -67,9 +67,7 @@ class KeyRotation:
             new_wrap = self._vaulting.rewrap(token)
             if token.sealed is None or new_wrap is None:
                 continue
-            changed += await uow.stored_tokens.swap_wrap(
-                tenant, token.id, token.sealed.wrapped_key, new_wrap
-            )
+            changed += await uow.stored_tokens.swap_wrap(tenant, token.id, token.sealed.wrapped_key, new_wrap)
         return changed, tokens[-1].id if len(tokens) == BATCH_ROWS else None
 
     async def _audit(self, uow: UnitOfWork, tenant: Tenant) -> None:

@@ -257,5 +257,3 @@ def _followed_up(payment: Payment, operation: Operation, movement: Movement) -> 
         case _:
             # Pending or in doubt: what was held stays held.
             return payment
-
-

@@ -132,9 +132,7 @@ class Merchants:
 Draw = Callable[[str, int], str]
 
 
-def _native(
-    tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness
-) -> list[Credential]:
+def _native(tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness) -> list[Credential]:
     secret = api_key_string(ApiKeyKind.SECRET, tenant.mode, randomness.bytes(32))
     public = api_key_string(ApiKeyKind.PUBLISHABLE, tenant.mode, randomness.bytes(32))
     return [
@@ -143,9 +141,7 @@ def _native(
     ]
 
 
-def _bamboo(
-    tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness
-) -> list[Credential]:
+def _bamboo(tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness) -> list[Credential]:
     """A private key of 57 characters ending in `__` and a public one of 32, of the base64url alphabet."""
     private, public = chars(_URL_SAFE, 55) + "__", chars(_URL_SAFE, 32)
     return [
@@ -154,9 +150,7 @@ def _bamboo(
     ]
 
 
-def _paysafe(
-    tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness
-) -> list[Credential]:
+def _paysafe(tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness) -> list[Credential]:
     """Both keys are `id:secret`; the single-use-token key's id begins with `OT-`."""
     account = names["paysafe"]
 
@@ -183,9 +177,7 @@ def _paysafe(
     ]
 
 
-def _payroc(
-    tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness
-) -> list[Credential]:
+def _payroc(tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness) -> list[Credential]:
     key, terminal = chars(_URL_SAFE, 64), names["payroc"]
     return [
         Credential(
@@ -198,9 +190,7 @@ def _payroc(
     ]
 
 
-def _dintero(
-    tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness
-) -> list[Credential]:
+def _dintero(tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Randomness) -> list[Credential]:
     account, profile = names["dintero"], names["dintero_profile"]
     client_id, client_secret = chars(_HEX, 32), chars(_URL_SAFE, 48)
     return [

@@ -165,9 +165,7 @@ class Purchases:
             Unavailable: nothing was sent; or `commit_unknown`, when the answer could not be recorded.
         """
         plan = await self._plan(command, context)
-        reserved = await self._storage.write(
-            lambda uow: self._reserve(uow, command, context, claim, plan)
-        )
+        reserved = await self._storage.write(lambda uow: self._reserve(uow, command, context, claim, plan))
         self._telemetry.observe(reserved.events)
         try:
             instrument, payer = self._open(command, reserved)
@@ -233,9 +231,7 @@ class Purchases:
         await uow.operations.insert(operation)
         events = [self._ledger.operation_event(operation, payment)]
         if operation.consumes_token:
-            events.append(
-                self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, 2)
-            )
+            events.append(self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, 2))
         await uow.events.append(events)
         permit = None
         opened = credential.single_use or credential.stored
@@ -275,9 +271,7 @@ class Purchases:
             raise Conflict(ErrorCode.TOKEN_CLASS_MISMATCH, param="source.single_use_token")
         mac = self._secrets.token_mac(string, TokenClass.SINGLE_USE, principal.tenant)
         if command.kind in rules.consumed_by:
-            token = await uow.tokens.reserve(
-                principal.tenant, mac, plan.operation_id, principal.clock_offset
-            )
+            token = await uow.tokens.reserve(principal.tenant, mac, plan.operation_id, principal.clock_offset)
         elif command.kind in rules.looked_at_by:
             token = await uow.tokens.take_verification(
                 principal.tenant, mac, plan.operation_id, principal.clock_offset, rules.verifications_max
@@ -334,9 +328,7 @@ class Purchases:
             metadata=command.metadata,
         )
 
-    def _operation(
-        self, command: Pay, plan: _Plan, payment: Payment, reference: str | None
-    ) -> Operation:
+    def _operation(self, command: Pay, plan: _Plan, payment: Payment, reference: str | None) -> Operation:
         grace_s = plan.processor.timeout_s + RECOVERY_GRACE_S
         return Operation(
             id=plan.operation_id,
@@ -425,9 +417,7 @@ class Purchases:
         elif isinstance(source, FromStoredToken) and credential.stored is not None:
             instrument, payer = self._vaulting.open_stored(permit, credential.stored, source.cvc)
         elif credential.single_use is not None:
-            instrument, payer = self._vaulting.open_single_use(
-                permit, credential.single_use, source.token
-            )
+            instrument, payer = self._vaulting.open_single_use(permit, credential.single_use, source.token)
         else:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND)
         if isinstance(instrument, BacsAccount | SepaAccount) and command.kind is not OperationKind.CREDIT:
@@ -559,9 +549,7 @@ class Purchases:
             saved = await self._store(uow, kept)
         if recorded.first:
             await self._link(uow, reserved.credential, outcome)
-        view = PaymentView(
-            recorded.payment, (recorded.operation,), saved=saved, operation=recorded.operation
-        )
+        view = PaymentView(recorded.payment, (recorded.operation,), saved=saved, operation=recorded.operation)
         await claim.finish(uow, view)
         return recorded, view
 
@@ -620,4 +608,3 @@ def _reason(command: Pay, agreement: Agreement | None) -> Reason | None:
 
 def _day_of(instant: datetime) -> int:
     return int(instant.timestamp()) // 86400
-

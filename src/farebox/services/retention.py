@@ -26,9 +26,7 @@ class Retention:
 
         async def work(uow: UnitOfWork) -> int:
             requests = await uow.idempotency.purge(now - timedelta(days=KEEP_DAYS), _ROWS_AT_ONCE)
-            events = await uow.events.purge(
-                now - timedelta(days=self._events_kept_days), _ROWS_AT_ONCE
-            )
+            events = await uow.events.purge(now - timedelta(days=self._events_kept_days), _ROWS_AT_ONCE)
             shapes = await uow.probing.purge(int(now.timestamp()) // 86400 - 1)
             return requests + events + shapes
 

@@ -85,9 +85,7 @@ class SandboxCommands:
         self._clock_moved(tenant)
         return view
 
-    async def add_fault(
-        self, command: AddFault, context: Context[Fault], claim: Claim[Fault]
-    ) -> Fault:
+    async def add_fault(self, command: AddFault, context: Context[Fault], claim: Claim[Fault]) -> Fault:
         """Script trouble for the next requests to the sandbox acquirer.
 
         Raises:
@@ -104,9 +102,7 @@ class SandboxCommands:
         await self._sandbox.add_fault(tenant, command.fault)
         return command.fault
 
-    async def clear_faults(
-        self, command: ClearFaults, context: Context[None], claim: Claim[None]
-    ) -> None:
+    async def clear_faults(self, command: ClearFaults, context: Context[None], claim: Claim[None]) -> None:
         """Forget scripted trouble.
 
         Raises:
@@ -142,9 +138,7 @@ class SandboxCommands:
         """Close a tenant's batch: owed results are asked for, settled operations are marked."""
         now = self._clock.now() + clock_offset
         references = await self._sandbox.close_batch(tenant, now)
-        pending = await self._storage.read(
-            lambda uow: uow.operations.pending(tenant, _PENDING_AT_ONCE)
-        )
+        pending = await self._storage.read(lambda uow: uow.operations.pending(tenant, _PENDING_AT_ONCE))
         for operation in pending:
             await self._recovery.settle(operation)
 

@@ -41,9 +41,7 @@ class Submission:
         return outcome
 
 
-async def commit_answer(
-    storage: Storage, clock: Clock, work: Callable[[UnitOfWork], Awaitable[T]]
-) -> T:
+async def commit_answer(storage: Storage, clock: Clock, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
     """Write an answer down, trying again while the database is busy.
 
     Raises:

@@ -106,9 +106,7 @@ def _operation(
     return operation
 
 
-def _parameters(
-    dialect: Dialect, route: AnyRoute, components: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+def _parameters(dialect: Dialect, route: AnyRoute, components: Mapping[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(route.path)

@@ -96,7 +96,10 @@ def _is_loopback(scope: Scope) -> bool:
 
 def _render(description: Mapping[str, Any]) -> bytes:
     environment = Environment(
-        loader=PackageLoader("farebox.web"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("farebox.web"),
+        autoescape=select_autoescape(),
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["schema_name"] = _schema_name
     environment.filters["type_name"] = _type_name

@@ -30,9 +30,7 @@ class Job:
 class Worker:
     """Runs jobs until it is stopped."""
 
-    def __init__(
-        self, jobs: Sequence[Job], clock: Clock, on_error: Callable[[str, Exception], None]
-    ) -> None:
+    def __init__(self, jobs: Sequence[Job], clock: Clock, on_error: Callable[[str, Exception], None]) -> None:
         """Take the jobs, and who is told when one fails."""
         self._jobs = jobs
         self._clock = clock

@@ -18,7 +18,14 @@ class Crypto:
     """The open vault and what belongs to it."""
 
     def __init__(
-        self, *, keys: Keyset, ring: FileRing, vault: LocalVault, secrets: Digests, kek: KekProvider, storage: Storage
+        self,
+        *,
+        keys: Keyset,
+        ring: FileRing,
+        vault: LocalVault,
+        secrets: Digests,
+        kek: KekProvider,
+        storage: Storage,
     ) -> None:
         """Hold together what `open_crypto` made."""
         self.keys = keys

@@ -46,7 +46,10 @@ class Digests:
     def token_mac(self, token: TokenString, token_class: TokenClass, tenant: Tenant) -> bytes:
         """Digest a token string with its class and owner."""
         message = _message(
-            b"token", token_class.value.encode(), tenant.merchant_id.encode(), token.encode("utf-8", "replace")
+            b"token",
+            token_class.value.encode(),
+            tenant.merchant_id.encode(),
+            token.encode("utf-8", "replace"),
         )
         return hmac.digest(self._lookup[tenant.mode], message, "sha256")
 
@@ -92,7 +95,5 @@ class Digests:
         base = keys.answer
         if bucket_minute is not None:
             base = expand(self._ring.bucket(bucket_minute, tenant.mode), b"answer" + base)
-        place = associated_data(
-            tenant, kind="answer", record_id="", purpose="answer", key_id=keys.answer_id
-        )
+        place = associated_data(tenant, kind="answer", record_id="", purpose="answer", key_id=keys.answer_id)
         return SealingKey(expand(base, place + idempotency_key.encode())), keys.answer_id, place

@@ -70,9 +70,7 @@ class TenantKeySet:
 class Keyset:
     """Every key of the server, unwrapped in memory. Implements `ports.keys.KeyProvisioning` and `TenantKeys`."""
 
-    def __init__(
-        self, *, kek: KekProvider, storage: Storage, clock: Clock, randomness: Randomness
-    ) -> None:
+    def __init__(self, *, kek: KekProvider, storage: Storage, clock: Clock, randomness: Randomness) -> None:
         """Take the KEK and where the rows are; call `load` before anything else."""
         self._kek = kek
         self._storage = storage
@@ -106,9 +104,7 @@ class Keyset:
     async def rotate(self, tenant: Tenant) -> bytes:
         """Make a newer tenant key; give its id."""
         epochs = [
-            record.epoch
-            for record in self._records
-            if record.kind == TENANT and _tenant_of(record) == tenant
+            record.epoch for record in self._records if record.kind == TENANT and _tenant_of(record) == tenant
         ]
         if not epochs:
             raise NotFound(ErrorCode.MERCHANT_NOT_FOUND)
@@ -147,9 +143,7 @@ class Keyset:
         """List every key and how many stored credentials its tenant key wraps."""
         await self._read()
         usage = {
-            record.key_id: await self._usage(record)
-            for record in self._records
-            if record.kind == TENANT
+            record.key_id: await self._usage(record) for record in self._records if record.kind == TENANT
         }
         return [
             KeyRow(
@@ -180,7 +174,12 @@ class Keyset:
     async def change_kek(self, new: KekProvider, progress: Callable[[int], None]) -> int:
         """Wrap every key under another KEK, all in one transaction; give how many."""
         replacements = [
-            (record, self._sign(replace(record, wrapped_by=new.name, wrapped=new.wrap(self._clear[record.key_id]))))
+            (
+                record,
+                self._sign(
+                    replace(record, wrapped_by=new.name, wrapped=new.wrap(self._clear[record.key_id]))
+                ),
+            )
             for record in self._records
             if record.state is not KeyState.DESTROYED
         ]

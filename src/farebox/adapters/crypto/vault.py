@@ -109,9 +109,7 @@ class LocalVault:
         self, sealed: SealedSingleUse, *, tenant: Tenant, token_id: SingleUseTokenId, token: TokenString
     ) -> PayerDetails:
         """Open what a look may show."""
-        return unpack_details(
-            self._open_part(sealed, sealed.details, _DETAILS, tenant, token_id, token)
-        )
+        return unpack_details(self._open_part(sealed, sealed.details, _DETAILS, tenant, token_id, token))
 
     def _open_part(
         self,
@@ -161,9 +159,7 @@ class LocalVault:
             payload=seal(
                 key, _RECORD_ID, pack_instrument(instrument), _place(tenant, _STORED, token_id, _PAYLOAD)
             ),
-            details=seal(
-                key, _RECORD_ID, pack_details(details), _place(tenant, _STORED, token_id, _DETAILS)
-            ),
+            details=seal(key, _RECORD_ID, pack_details(details), _place(tenant, _STORED, token_id, _DETAILS)),
         )
 
     def open_reusable(
@@ -188,9 +184,7 @@ class LocalVault:
         """Open the payer's details of a stored credential."""
         try:
             key = SealingKey(self._record_key(sealed.wrapped_key, tenant, token_id))
-            return unpack_details(
-                unseal(key, sealed.details, _place(tenant, _STORED, token_id, _DETAILS))
-            )
+            return unpack_details(unseal(key, sealed.details, _place(tenant, _STORED, token_id, _DETAILS)))
         except CannotOpen:
             raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND) from None
 
@@ -230,9 +224,7 @@ class LocalVault:
         """Open an envelope while its day's key is there."""
         place = _place(tenant, _OPERATION, operation_id, _ENVELOPE, _bucket_id(day))
         try:
-            return unpack_instrument(
-                unseal(SealingKey(self._ring.day(day, tenant.mode)), envelope, place)
-            )
+            return unpack_instrument(unseal(SealingKey(self._ring.day(day, tenant.mode)), envelope, place))
         except CannotOpen:
             raise NotFound(ErrorCode.OPERATION_NOT_FOUND) from None
 
@@ -251,9 +243,7 @@ def _bucket_id(number: int) -> bytes:
     return number.to_bytes(8, "big")
 
 
-def _place(
-    tenant: Tenant, kind: str, record_id: str, purpose: str, key_id: bytes = _RECORD_ID
-) -> bytes:
+def _place(tenant: Tenant, kind: str, record_id: str, purpose: str, key_id: bytes = _RECORD_ID) -> bytes:
     return associated_data(tenant, kind=kind, record_id=record_id, purpose=purpose, key_id=key_id)
 
 

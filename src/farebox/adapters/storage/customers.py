@@ -45,8 +45,7 @@ _AGREEMENT: LiteralString = (
     " reference, description, metadata, version"
 )
 INSERT_AGREEMENT: LiteralString = (
-    f"INSERT INTO agreement ({_AGREEMENT}) VALUES"
-    " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+    f"INSERT INTO agreement ({_AGREEMENT}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 )
 PAGE_AGREEMENTS: LiteralString = f"SELECT {_AGREEMENT} FROM agreement WHERE merchant_id = $1 AND mode = $2"
 FIND_AGREEMENT: LiteralString = PAGE_AGREEMENTS + " AND id = $3"
@@ -110,9 +109,7 @@ class Customers:
 
     async def page(self, tenant: Tenant, page: PageRequest) -> Page[Customer]:
         """List customers, newest first."""
-        return await page_of(
-            self._connection, PAGE_CUSTOMERS, _CUSTOMER_FILTERS, tenant, page, _customer
-        )
+        return await page_of(self._connection, PAGE_CUSTOMERS, _CUSTOMER_FILTERS, tenant, page, _customer)
 
 
 class Agreements:
@@ -166,9 +163,7 @@ class Agreements:
 
     async def page(self, tenant: Tenant, page: PageRequest) -> Page[Agreement]:
         """List agreements, newest first."""
-        return await page_of(
-            self._connection, PAGE_AGREEMENTS, _AGREEMENT_FILTERS, tenant, page, _agreement
-        )
+        return await page_of(self._connection, PAGE_AGREEMENTS, _AGREEMENT_FILTERS, tenant, page, _agreement)
 
 
 def _owner(tenant: Tenant) -> tuple[Value, Value]:

@@ -20,7 +20,9 @@ INSERT: LiteralString = f"INSERT INTO event ({_COLUMNS}) VALUES ($1, $2, $3, $4,
 INSERT_TWO: LiteralString = INSERT + ", ($9, $10, $11, $12, $13, $14, $15, $16)"
 FIND: LiteralString = f"SELECT {_COLUMNS} FROM event WHERE id = $1 AND merchant_id = $2 AND mode = $3"
 PAGE: LiteralString = f"SELECT {_COLUMNS} FROM event WHERE merchant_id = $1 AND mode = $2"
-PURGE: LiteralString = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE created_at < $1 ORDER BY id LIMIT $2)"
+PURGE: LiteralString = (
+    "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE created_at < $1 ORDER BY id LIMIT $2)"
+)
 _FILTERS = {"type": Filter("type"), "object_id": Filter("object_id")}
 
 _data = msgspec.json.Decoder(dict[str, Value])

@@ -62,9 +62,7 @@ class Idempotency:
 
     async def find(self, tenant: Tenant, kind: str, key_mac: bytes) -> IdempotencyRecord | None:
         """Give a record."""
-        row = await self._connection.fetch_one(
-            FIND, (tenant.merchant_id, tenant.mode.value, kind, key_mac)
-        )
+        row = await self._connection.fetch_one(FIND, (tenant.merchant_id, tenant.mode.value, kind, key_mac))
         return _record(row) if row else None
 
     async def finish(

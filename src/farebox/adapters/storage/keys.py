@@ -10,9 +10,7 @@ from farebox.domain.access import Mode, Tenant
 from farebox.domain.ids import MerchantId
 from farebox.ports.keys import KeyRecord, KeyState
 
-_COLUMNS: LiteralString = (
-    "key_id, kind, algorithm, merchant_id, mode, epoch, state, created_at, retires_at, wrapped_by, wrapped, mac"
-)
+_COLUMNS: LiteralString = "key_id, kind, algorithm, merchant_id, mode, epoch, state, created_at, retires_at, wrapped_by, wrapped, mac"
 LOAD_ALL: LiteralString = f"SELECT {_COLUMNS} FROM vault_key ORDER BY created_at, key_id"
 INSERT: LiteralString = (
     f"INSERT INTO vault_key ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
@@ -91,9 +89,7 @@ class Probing:
         """Bind to a transaction."""
         self._connection = connection
 
-    async def count(
-        self, tenant: Tenant, bin_and_last_four: str, day: int, fingerprint: bytes
-    ) -> int:
+    async def count(self, tenant: Tenant, bin_and_last_four: str, day: int, fingerprint: bytes) -> int:
         """Note a card and give how many of its shape there are today."""
         key = (tenant.merchant_id, tenant.mode.value, day, bin_and_last_four)
         await self._connection.execute(NOTE_SHAPE, (*key, fingerprint))

@@ -39,9 +39,7 @@ def migrations(engine: Engine) -> list[Migration]:
     """Read an engine's migrations, in order."""
     folder = files("farebox.adapters.storage").joinpath("migrations", engine)
     found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [
-        Migration(int(name[:4]), name[5:-4], folder.joinpath(name).read_text("utf-8")) for name in found
-    ]
+    return [Migration(int(name[:4]), name[5:-4], folder.joinpath(name).read_text("utf-8")) for name in found]
 
 
 def newest(engine: Engine) -> int:

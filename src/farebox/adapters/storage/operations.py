@@ -181,9 +181,7 @@ class Operations:
 
     async def due_for_recovery(self, limit: int) -> Sequence[Operation]:
         """Lease what recovery may act on now."""
-        rows = await self._connection.fetch_all(
-            _LEASE + self._connection.skip_locked + _LEASED, (limit,)
-        )
+        rows = await self._connection.fetch_all(_LEASE + self._connection.skip_locked + _LEASED, (limit,))
         return [_operation(row) for row in rows]
 
     async def pending(self, tenant: Tenant, limit: int) -> Sequence[Operation]:

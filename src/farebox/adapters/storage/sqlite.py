@@ -84,7 +84,10 @@ class Sqlite(Protocol):
     def set_busy_timeout(self, milliseconds: int) -> None: ...
 
     def create_scalar_function(
-        self, name: str, callable: Callable[..., Value], numargs: int  # noqa: A002 - apsw's name
+        self,
+        name: str,
+        callable: Callable[..., Value],
+        numargs: int,
     ) -> None: ...
 
     def backup(self, databasename: str, sourceconnection: Any, sourcedatabasename: str) -> Any: ...

@@ -131,9 +131,7 @@ class SingleUseTokens:
 
     async def find_by_id(self, tenant: Tenant, token_id: SingleUseTokenId) -> SingleUseToken | None:
         """Give a token by its id."""
-        row = await self._connection.fetch_one(
-            FIND_BY_ID, (tenant.merchant_id, tenant.mode.value, token_id)
-        )
+        row = await self._connection.fetch_one(FIND_BY_ID, (tenant.merchant_id, tenant.mode.value, token_id))
         return _token(row) if row else None
 
     async def reserve(
@@ -213,9 +211,7 @@ class SingleUseTokens:
     async def expire_due(self, limit: int) -> Sequence[SingleUseToken]:
         """Expire and erase what is due, by the wall clock and by every test clock that is ahead."""
         connection = self._connection
-        rows = await connection.fetch_all(
-            _EXPIRE + _DUE + connection.skip_locked + _RETURNING, (limit,)
-        )
+        rows = await connection.fetch_all(_EXPIRE + _DUE + connection.skip_locked + _RETURNING, (limit,))
         for merchant_id, mode, ahead_us in await connection.fetch_all(CLOCKS_AHEAD):
             rows += await connection.fetch_all(
                 _EXPIRE + _DUE_AHEAD + connection.skip_locked + _RETURNING,

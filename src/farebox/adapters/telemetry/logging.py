@@ -83,15 +83,13 @@ def configure_logging(level: str, stream: IO[bytes] | None = None) -> ScrubbedHa
     return handler
 
 
-def _unhandled(
-    type_: type[BaseException], error: BaseException, traceback: TracebackType | None
-) -> None:
+def _unhandled(type_: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     logging.getLogger("farebox").critical("unhandled", exc_info=(type_, error, traceback))
 
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
     error = unraisable.exc_value
-    logging.getLogger("farebox").error("unraisable", exc_info=error if error else None)
+    logging.getLogger("farebox").error("unraisable", exc_info=error or None)
 
 
 def _unhandled_in_thread(failed: threading.ExceptHookArgs) -> None:

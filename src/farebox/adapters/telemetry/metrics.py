@@ -69,7 +69,9 @@ class Metrics:
             "farebox_instrument_opens", "Openings of sealed instruments.", ("purpose",)
         )
         self._alarms = self._counter(
-            "farebox_recovery_alarms", "Operations in doubt that recovery could not settle in six attempts.", ()
+            "farebox_recovery_alarms",
+            "Operations in doubt that recovery could not settle in six attempts.",
+            (),
         )
         self._in_doubt = Gauge(
             "farebox_operations_in_doubt",
@@ -78,7 +80,10 @@ class Metrics:
             registry=self.registry,
         )
         self._oldest = Gauge(
-            "farebox_oldest_in_doubt_seconds", "Age of the oldest of them.", ("processor",), registry=self.registry
+            "farebox_oldest_in_doubt_seconds",
+            "Age of the oldest of them.",
+            ("processor",),
+            registry=self.registry,
         )
         self._key_age = Gauge(
             "farebox_vault_key_age_seconds", "Age of the keys in use.", ("kind",), registry=self.registry

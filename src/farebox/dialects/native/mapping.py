@@ -184,9 +184,7 @@ def _card_out(summary: InstrumentSummary, details: PayerDetails | None) -> wire.
     )
 
 
-def _bank_account_out(
-    summary: InstrumentSummary, details: PayerDetails | None
-) -> wire.BankAccountOut | None:
+def _bank_account_out(summary: InstrumentSummary, details: PayerDetails | None) -> wire.BankAccountOut | None:
     if summary.kind is InstrumentKind.CARD:
         return None
     return wire.BankAccountOut(
@@ -437,9 +435,7 @@ def write_payment(view: commands.PaymentView, call: AnyCall) -> wire.PaymentOut:
     return _payment_out(view, [_operation_out(operation) for operation in view.operations])
 
 
-def _payment_out(
-    view: commands.PaymentView, operations: list[wire.OperationOut | str]
-) -> wire.PaymentOut:
+def _payment_out(view: commands.PaymentView, operations: list[wire.OperationOut | str]) -> wire.PaymentOut:
     payment = view.payment
     saved: dict[StoredTokenKind, str] = {}
     if view.saved is not None:
@@ -639,9 +635,7 @@ def write_agreement(agreement: Agreement, call: AnyCall) -> wire.AgreementOut:
     )
 
 
-def write_agreements(
-    page: Page[Agreement], call: Call[NoBody, wire.AgreementQuery]
-) -> wire.AgreementListOut:
+def write_agreements(page: Page[Agreement], call: Call[NoBody, wire.AgreementQuery]) -> wire.AgreementListOut:
     """Show a page of agreements."""
     data = [write_agreement(agreement, call) for agreement in page.items]
     return wire.AgreementListOut(
@@ -680,7 +674,7 @@ def read_customer_update(call: Call[wire.CustomerUpdateIn, NoQuery]) -> commands
     body = call.body
     changes: dict[str, str | None] = {}
     for name in ("reference", "name", "email", "phone"):
-        value: str | None | UnsetType = getattr(body, name)
+        value: str | UnsetType | None = getattr(body, name)
         if not isinstance(value, UnsetType):
             changes[name] = _text(value, name)
     return commands.UpdateCustomer(
@@ -710,9 +704,7 @@ def write_customer(customer: Customer, call: AnyCall) -> wire.CustomerOut:
     )
 
 
-def write_customers(
-    page: Page[Customer], call: Call[NoBody, wire.CustomerQuery]
-) -> wire.CustomerListOut:
+def write_customers(page: Page[Customer], call: Call[NoBody, wire.CustomerQuery]) -> wire.CustomerListOut:
     """Show a page of customers."""
     data = [write_customer(customer, call) for customer in page.items]
     return wire.CustomerListOut(

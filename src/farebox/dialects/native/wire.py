@@ -401,10 +401,10 @@ class CustomerIn(Request, frozen=True, kw_only=True):
 class CustomerUpdateIn(Request, frozen=True, kw_only=True):
     """What is left out stays, null clears."""
 
-    reference: Text | None | UnsetType = UNSET
-    name: Text | None | UnsetType = UNSET
-    email: Text | None | UnsetType = UNSET
-    phone: ShortText | None | UnsetType = UNSET
+    reference: Text | UnsetType | None = UNSET
+    name: Text | UnsetType | None = UNSET
+    email: Text | UnsetType | None = UNSET
+    phone: ShortText | UnsetType | None = UNSET
     metadata: Metadata | None = None
 
 

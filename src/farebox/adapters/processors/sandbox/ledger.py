@@ -113,7 +113,8 @@ class Ledger:
         self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.execute(_SCHEMA)
         self._connection.execute(
-            "INSERT INTO book (one, key, batch) VALUES (1, ?, 1) ON CONFLICT (one) DO NOTHING", (os.urandom(32),)
+            "INSERT INTO book (one, key, batch) VALUES (1, ?, 1) ON CONFLICT (one) DO NOTHING",
+            (os.urandom(32),),
         )
         self._key: bytes = self._rows("SELECT key FROM book")[0][0]
 

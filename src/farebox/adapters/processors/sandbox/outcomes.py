@@ -136,9 +136,7 @@ def decide(request: ProcessorRequest) -> Decision:
     )
 
 
-def _matching(
-    index: _Index, instrument: PaymentInstrument | None, request: ProcessorRequest
-) -> list[Row]:
+def _matching(index: _Index, instrument: PaymentInstrument | None, request: ProcessorRequest) -> list[Row]:
     """Give the rows that match, in order of precedence."""
     money, address = request.money, request.payer.billing_address
     found: list[Row | None] = []
@@ -166,9 +164,7 @@ def _account_number(instrument: PaymentInstrument) -> str:
             return reveal(instrument.iban)
 
 
-def _checks(
-    matched: list[Row], instrument: PaymentInstrument | None, payer: PayerDetails
-) -> Checks:
+def _checks(matched: list[Row], instrument: PaymentInstrument | None, payer: PayerDetails) -> Checks:
     """Give the results a row names; otherwise what was sent matches."""
     if not isinstance(instrument, Card):
         return Checks(AvsResult.NOT_SUPPORTED, CvcResult.NOT_SUPPORTED)

@@ -150,7 +150,11 @@ class SandboxProcessor:
     async def ledger(self, tenant: Tenant) -> tuple[Mapping[str, str | int], ...]:
         """Give the books."""
         return tuple(
-            {name: value for name, value in asdict(entry).items() if name != "fingerprint" and value is not None}
+            {
+                name: value
+                for name, value in asdict(entry).items()
+                if name != "fingerprint" and value is not None
+            }
             for entry in self._ledger.entries(tenant)
         )
 
