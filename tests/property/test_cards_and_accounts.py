@@ -141,7 +141,7 @@ def test_mask_keeps_length_and_everything_that_is_no_number(text: str) -> None:
     """Masking changes digits and separators of found numbers only."""
     masked = mask(text)
     assert len(masked) == len(text)
-    assert all(a == b or b == "*" for a, b in zip(text, masked, strict=True))
+    assert all(b in {a, "*"} for a, b in zip(text, masked, strict=True))
     assert contains_pan(text) is (masked != text)
 
 

@@ -80,8 +80,9 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name.endswith("_file"):
-            name, value = name.removesuffix("_file"), _read_secret(variable, value)
-        _set(values, name.split("__"), _pairs(value, variable) if name in _PAIRS else value)
+            _set(values, name.removesuffix("_file").split("__"), _read_secret(variable, value))
+        else:
+            _set(values, name.split("__"), _pairs(value, variable) if name in _PAIRS else value)
     return values
 
 

@@ -79,8 +79,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     ring_dir: Annotated[
         str | None,
         Meta(
-            description="Directory of the erasable keys; never in a backup. Default: the data directory's name "
-            "and `.ring`."
+            description="Directory of the erasable keys; never in a backup. Default: the data directory's "
+            "name and `.ring`."
         ),
     ] = None
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"

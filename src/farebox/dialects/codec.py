@@ -31,7 +31,7 @@ _MISSING = re.compile(r"missing required field `([a-z_0-9]+)`")
 _UNKNOWN = re.compile(r"contains unknown field `([A-Za-z_]{1,40})`")
 _EXPECTED = re.compile(r"^Expected (`[a-z| ]+`(?: (?:of length )?[<>]=? \d+)?)")
 _TRACK_FIELDS = frozenset(
-    "track track_data trackdata track_one track_two magstripe swipe pin pin_block pinblock emv emv_data".split()
+    "track track_data trackdata track_one track_two magstripe swipe pin pin_block emv emv_data".split()
 )
 
 

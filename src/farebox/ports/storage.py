@@ -154,8 +154,10 @@ class StoredTokens(Protocol):
         ...
 
     async def update(self, token: StoredToken) -> bool:
-        """Write label, metadata, customer, agreement, summary, sealed parts and network transaction id
-        where the version is the one given; the stored version grows by one.
+        """Write what may change of a credential, where the version is the one given.
+
+        That is label, metadata, customer, agreement, summary, sealed parts and network transaction id; the
+        stored version grows by one.
         """
         ...
 
@@ -248,11 +250,12 @@ class Operations(Protocol):
         ...
 
     async def due_for_recovery(self, limit: int) -> Sequence[Operation]:
-        """Give operations of all tenants that recovery may act on now: `submitted`, `in_doubt`,
-        `pending` or `reversing` ones whose `next_attempt_at` has come (for a submitted one that is
-        `send_by` plus processor timeout plus grace, R7). Queue-like where the engine can skip locked
-        rows; leases the rows by moving `next_attempt_at` 30 s on, so that two workers never act on
-        one at the same time.
+        """Give operations of all tenants that recovery may act on now.
+
+        These are `submitted`, `in_doubt`, `pending` or `reversing` ones whose `next_attempt_at` has come
+        (for a submitted one that is `send_by` plus processor timeout plus grace, R7). Queue-like where the
+        engine can skip locked rows; leases the rows by moving `next_attempt_at` 30 s on, so that two
+        workers never act on one at the same time.
         """
         ...
 

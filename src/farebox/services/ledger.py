@@ -134,7 +134,7 @@ class Ledger:
         await uow.payments.update(payment)
         payment = replace(payment, version=payment.version + 1)
         events = [self.operation_event(after, payment)]
-        events += await self._token(uow, operation, after, returns_token, clock_offset)
+        events += await self._token(uow, operation, after, clock_offset, returns_token=returns_token)
         await uow.events.append(events)
         return Recorded(after, payment, tuple(events))
 
@@ -154,8 +154,9 @@ class Ledger:
         uow: UnitOfWork,
         before: Operation,
         after: Operation,
-        returns_token: bool,
         clock_offset: timedelta,
+        *,
+        returns_token: bool,
     ) -> list[Event]:
         """Move the single-use token of the operation, if it has one."""
         if before.token_id is None or after.state is OperationState.IN_DOUBT:

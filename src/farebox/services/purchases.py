@@ -222,9 +222,9 @@ class Purchases:
             raise InvalidRequest(ErrorCode.INSTRUMENT_UNSUPPORTED, param="source")
         if command.customer_id and await uow.customers.find(tenant, command.customer_id) is None:
             raise NotFound(ErrorCode.CUSTOMER_NOT_FOUND, param="customer")
-        if command.save is not None and command.save.agreement_id is not None:
-            if await uow.agreements.find(tenant, command.save.agreement_id) is None:
-                raise NotFound(ErrorCode.AGREEMENT_NOT_FOUND, param="agreement")
+        agreement_id = command.save.agreement_id if command.save else None
+        if agreement_id and await uow.agreements.find(tenant, agreement_id) is None:
+            raise NotFound(ErrorCode.AGREEMENT_NOT_FOUND, param="agreement")
         payment = self._payment(command, context, plan, credential)
         operation = self._operation(command, plan, payment, claim.reference)
         await uow.payments.insert(payment)

@@ -7,7 +7,6 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,18 +103,17 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
 class FareboxServer(Server):
     """uvicorn, with our signals: it returns when it has stopped, so that the caller closes the rest."""
 
+    _announce: Callable[[], None]
+
     async def run_until_stopped(self, sockets: list[socket.socket], started: Callable[[], None]) -> None:
         """Serve until SIGINT, SIGTERM or `stop`; a second signal cuts what is in flight."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
-        watcher = asyncio.create_task(self._announce(started))
+        self._announce = started
         try:
             await self._serve(sockets)
         finally:
-            watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await watcher
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
 
@@ -124,10 +122,10 @@ class FareboxServer(Server):
         self.force_exit = self.should_exit
         self.should_exit = True
 
-    async def _announce(self, started: Callable[[], None]) -> None:
-        while not self.started:
-            await asyncio.sleep(0.005)
-        started()
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and tell so."""
+        await super().startup(sockets)
+        self._announce()
 
 
 def build_server(app: App, *, limits: Limits, tls: Tls | None) -> FareboxServer:

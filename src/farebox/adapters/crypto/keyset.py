@@ -68,7 +68,10 @@ class TenantKeySet:
 
 
 class Keyset:
-    """Every key of the server, unwrapped in memory. Implements `ports.keys.KeyProvisioning` and `TenantKeys`."""
+    """Every key of the server, unwrapped in memory.
+
+    Implements `ports.keys.KeyProvisioning` and `TenantKeys`.
+    """
 
     def __init__(self, *, kek: KekProvider, storage: Storage, clock: Clock, randomness: Randomness) -> None:
         """Take the KEK and where the rows are; call `load` before anything else."""

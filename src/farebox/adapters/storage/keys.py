@@ -10,7 +10,10 @@ from farebox.domain.access import Mode, Tenant
 from farebox.domain.ids import MerchantId
 from farebox.ports.keys import KeyRecord, KeyState
 
-_COLUMNS: LiteralString = "key_id, kind, algorithm, merchant_id, mode, epoch, state, created_at, retires_at, wrapped_by, wrapped, mac"
+_COLUMNS: LiteralString = (
+    "key_id, kind, algorithm, merchant_id, mode, epoch, state, created_at, retires_at, wrapped_by,"
+    " wrapped, mac"
+)
 LOAD_ALL: LiteralString = f"SELECT {_COLUMNS} FROM vault_key ORDER BY created_at, key_id"
 INSERT: LiteralString = (
     f"INSERT INTO vault_key ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"

@@ -114,7 +114,10 @@ class CardOut(Answer, frozen=True, kw_only=True):
 
 
 class BankAccountOut(Answer, frozen=True, kw_only=True):
-    """What may be shown of a bank account; `bank` is routing number, institution and transit, or sort code."""
+    """What may be shown of a bank account.
+
+    `bank` is the routing number, institution and transit, or sort code.
+    """
 
     type: str
     last_four: str
@@ -338,7 +341,7 @@ class StoredTokenUpdateIn(Request, frozen=True, kw_only=True):
 
 
 class StoredTokenOut(Answer, frozen=True, kw_only=True, omit_defaults=True):
-    """A payment token or a recurrence token. The string that pays is shown once, by the answer that made it."""
+    """A payment token or a recurrence token; the string that pays is in the answer that made it, once."""
 
     object: Literal["payment_token", "recurrence_token"]
     id: str

@@ -51,7 +51,9 @@ CREATE INDEX IF NOT EXISTS entry_unsettled ON entry (merchant_id, mode) WHERE ba
 CREATE TABLE IF NOT EXISTS poison (
   reference TEXT NOT NULL PRIMARY KEY, merchant_id TEXT NOT NULL, mode TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS book (one INTEGER PRIMARY KEY CHECK (one = 1), key BLOB NOT NULL, batch INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS book (
+  one INTEGER PRIMARY KEY CHECK (one = 1), key BLOB NOT NULL, batch INTEGER NOT NULL
+) STRICT;
 """
 _COLUMNS: LiteralString = (
     "reference, merchant_id, mode, kind, root, target, target_kind, amount_minor, approved_minor, currency,"
