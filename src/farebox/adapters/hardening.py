@@ -84,7 +84,7 @@ def harden() -> None:
     locked as it is touched, and only where no limit stands in the way: under a limit, locking what comes
     later would make allocations fail.
     """
-
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     if _may_lock_memory():
         _libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
