@@ -30,7 +30,7 @@ test: $(VENV)/.dev ## Run every test (PYTEST_ARGS=… passes arguments on)
 check: $(VENV)/.dev ## Check style, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --project pyproject.toml
 	$(BIN)/lint-imports --no-cache
 
 .PHONY: bench
