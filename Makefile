@@ -50,8 +50,8 @@ lock: $(VENV)/.dev ## Lock the dependencies again, with hashes
 clean: ## Remove the environment and caches; the demo's data stays
 	rm -rf $(VENV) .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-# The first python3.11 or newer that is found makes the environment.
-$(BIN)/python:
+# The first Python that is new enough makes the environment; pip is the last thing that arrives in it.
+$(BIN)/pip:
 	@python=; for name in python3 python3.13 python3.12 python3.11; do \
 		if command -v $$name >/dev/null && \
 			$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
@@ -66,12 +66,12 @@ $(BIN)/python:
 	echo "Setting up $(VENV) with $$($$python --version)." >&2; \
 	$$python -m venv $(VENV)
 
-$(VENV)/.runtime: $(BIN)/python requirements/runtime.lock pyproject.toml
+$(VENV)/.runtime: $(BIN)/pip requirements/runtime.lock pyproject.toml
 	@if [ ! -e $(VENV)/.dev ]; then $(LOCKED) requirements/runtime.lock; fi
 	@$(EDITABLE)
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python requirements/dev.lock pyproject.toml
+$(VENV)/.dev: $(BIN)/pip requirements/dev.lock pyproject.toml
 	@$(LOCKED) requirements/dev.lock
 	@$(EDITABLE)
 	@touch $@ $(VENV)/.runtime
