@@ -27,11 +27,13 @@ QUERY_PARAMETERS_MAX = 50
 
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _PATH = re.compile(r" - at `\$\.?([a-z_.\[\]0-9]*)`$")
-_MISSING = re.compile(r"missing required field `([a-z_0-9]+)`")
-_UNKNOWN = re.compile(r"contains unknown field `([A-Za-z_]{1,40})`")
+_MISSING = re.compile(r"^Object missing required field `([a-z_0-9]+)`")
+_UNKNOWN = re.compile(r"^Object contains unknown field `([A-Za-z_0-9]*)")
+_WORD = re.compile(r"[A-Za-z_]{1,40}")
 _EXPECTED = re.compile(r"^Expected (`[a-z| ]+`(?: (?:of length )?[<>]=? \d+)?)")
 _TRACK_FIELDS = frozenset(
-    "track track_data trackdata track_one track_two magstripe swipe pin pin_block emv emv_data".split()
+    "track track_data trackdata track1 track2 track_1 track_2 track_one track_two magstripe swipe pin pin_block "
+    "emv emv_data".split()
 )
 
 
@@ -142,26 +144,35 @@ def decode(value: Any, into: type[T], *, strict: bool = True) -> T:
     try:
         return msgspec.convert(value, into, strict=strict, dec_hook=_from_wire)
     except msgspec.ValidationError as error:
-        refusal = _explain(str(error))
+        refusal = _explain(str(error), value)
     # Raised out here, so that the decoder's message is not its context.
     raise refusal
 
 
-def _explain(message: str) -> FareboxError:
+def _explain(message: str, value: Any) -> FareboxError:
     """Reduce the decoder's message to what may be shown."""
     at = _PATH.search(message)
     path = at.group(1) if at else ""
-    if missing := _MISSING.search(message):
+    if missing := _MISSING.match(message):
         return InvalidRequest(ErrorCode.PARAMETER_MISSING, param=_join(path, missing.group(1)))
-    if "unknown field" in message:
-        unknown = _UNKNOWN.search(message)
-        name = unknown.group(1) if unknown else ""
-        if name.lower() in _TRACK_FIELDS:
-            return InvalidRequest(ErrorCode.TRACK_DATA_FORBIDDEN, param=_join(path, name))
-        return InvalidRequest(ErrorCode.PARAMETER_UNKNOWN, param=_join(path, name) or None)
+    if unknown := _UNKNOWN.match(message):
+        return _explain_unknown(unknown.group(1), path, value)
     expected = _EXPECTED.match(message)
     detail = f"Expected {expected.group(1)}." if expected else None
     return InvalidRequest(ErrorCode.PARAMETER_INVALID, param=path or None, detail=detail)
+
+
+def _explain_unknown(name: str, path: str, value: Any) -> FareboxError:
+    """Say where an unknown field stands, as far as that says nothing of its name.
+
+    A name of the outermost object may itself end like a path, since the decoder writes none behind it.
+    """
+    if isinstance(value, dict) and any("`" in key for key in cast("dict[str, Any]", value)):
+        return InvalidRequest(ErrorCode.PARAMETER_UNKNOWN)
+    if name.lower() in _TRACK_FIELDS:
+        return InvalidRequest(ErrorCode.TRACK_DATA_FORBIDDEN, param=_join(path, name.lower()))
+    shown = name if _WORD.fullmatch(name) else ""
+    return InvalidRequest(ErrorCode.PARAMETER_UNKNOWN, param=_join(path, shown) or None)
 
 
 def _join(path: str, name: str) -> str:
