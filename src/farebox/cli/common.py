@@ -46,8 +46,12 @@ def run(main: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
     @wraps(main)
     def command(*args: P.args, **kwargs: P.kwargs) -> T:
+        # Loaded here: `--help` runs no loop.
+        import uvloop
+
         try:
-            return asyncio.run(main(*args, **kwargs))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(main(*args, **kwargs))
         except FareboxError as error:
             raise click.ClickException(error.message) from None
 

@@ -32,8 +32,8 @@ _UNKNOWN = re.compile(r"^Object contains unknown field `([A-Za-z_0-9]*)")
 _WORD = re.compile(r"[A-Za-z_]{1,40}")
 _EXPECTED = re.compile(r"^Expected (`[a-z| ]+`(?: (?:of length )?[<>]=? \d+)?)")
 _TRACK_FIELDS = frozenset(
-    "track track_data trackdata track1 track2 track_1 track_2 track_one track_two magstripe swipe pin pin_block "
-    "emv emv_data".split()
+    "track track_data trackdata track1 track2 track_1 track_2 track_one track_two magstripe swipe pin "
+    "pin_block emv emv_data".split()
 )
 
 
