@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,25 @@ import msgspec
 
 from farebox import __version__
 from farebox.adapters.crypto import Crypto, open_crypto
-from farebox.adapters.crypto.kek import KekProvider, make_key_file, open_key_file, open_systemd_credential
+from farebox.adapters.crypto.kek import (
+    KekProvider,
+    key_file_problem,
+    make_key_file,
+    open_key_file,
+    open_systemd_credential,
+)
+from farebox.adapters.crypto.ring import CACHE_TAG_FILE, ring_problem
+from farebox.adapters.hardening import (
+    Circumstances,
+    Finding,
+    findings,
+    harden,
+    observe_process,
+    refusals,
+    shares_volume,
+)
 from farebox.adapters.processors.sandbox import SandboxProcessor
+from farebox.adapters.service_manager import notify
 from farebox.adapters.storage import backup, open_storage
 from farebox.adapters.storage.schema import SchemaStatus, migrate, status
 from farebox.adapters.system import SystemClock, SystemRandomness
@@ -205,9 +222,17 @@ def _wire(
 ) -> Services:
     secrets = crypto.secrets
     vaulting = Vaulting(crypto.vault, clock, metrics)
-    ledger, submission = Ledger(clock, ids), Submission(clock, metrics)
+    ledger = Ledger(clock, ids, keeps_cvc=settings.keep_cvc_after_verification)
+    submission = Submission(clock, metrics)
     routing = Routing({processor.name: processor}, storage, clock)
-    access = Access(storage=storage, secrets=secrets, clock=clock, ids=ids, randomness=randomness)
+    access = Access(
+        storage=storage,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+        randomness=randomness,
+        live_mode_is_open=not settings.insecure_demo,
+    )
     tokenization = Tokenization(
         storage=storage,
         vaulting=vaulting,
@@ -446,9 +471,11 @@ async def serve(settings: Settings, started: Callable[[Mapping[str | None, int]]
         raise ConfigurationError(
             ErrorCode.CONFIGURATION_INVALID, detail=f"There is no dialect {min(unknown)!r} in this version."
         )
+    harden()
+    handler = configure_logging(settings.log_level)
+    _refuse_unsafe(settings, await examine(settings))
     listeners = [Listener(settings.port)]
     listeners += [Listener(port, name) for name, port in settings.dialect_ports.items()]
-    handler = configure_logging(settings.log_level)
     async with open_services(settings) as services:
         if settings.access_log:
             services.metrics.log_requests_to(handler)
@@ -471,10 +498,83 @@ async def serve(settings: Settings, started: Callable[[Mapping[str | None, int]]
         try:
             await server.run_until_stopped(
                 [sock for _, sock in opened],
-                lambda: started({listener.dialect: listener.port for listener, _ in opened}),
+                lambda: _started({listener.dialect: listener.port for listener, _ in opened}, started),
             )
         finally:
+            notify("STOPPING=1")
             await worker.stop()
+
+
+def _started(ports: Mapping[str | None, int], started: Callable[[Mapping[str | None, int]], None]) -> None:
+    notify("READY=1")
+    started(ports)
+
+
+async def examine(settings: Settings) -> tuple[Finding, ...]:
+    """Look at everything that `serve` refuses to start with; `doctor` prints it."""
+    kek, ring = settings.kek, settings.ring_path
+    schema_problem, storage_problems = await _examine_storage(settings)
+    kek_problem = None
+    if kek.provider == "file":
+        kek_problem = key_file_problem(settings.kek_path, data_dir=settings.data_path)
+    return findings(
+        Circumstances(
+            process=observe_process(),
+            host=settings.host,
+            has_tls=settings.tls_cert is not None and settings.tls_key is not None,
+            keeps_cvc=settings.keep_cvc_after_verification,
+            kek_problem=kek_problem,
+            ring_problem=ring_problem(ring, data_dir=settings.data_path),
+            ring_is_tagged=not ring.exists() or (ring / CACHE_TAG_FILE).exists(),
+            ring_shares_volume=shares_volume(ring, settings.data_path),
+            schema_problem=schema_problem,
+            storage_problems=storage_problems,
+        )
+    )
+
+
+async def _examine_storage(settings: Settings) -> tuple[str | None, tuple[str, ...]]:
+    """Give what is wrong with the schema, and with the engine's promises of durability."""
+    if settings.database_url is None and not settings.data_path.is_dir():
+        return "There is no data directory; 'farebox init' makes one.", ()
+
+    def never_audited(previous: bytes, entry: bytes) -> bytes:
+        raise AssertionError("an examination writes nothing")
+
+    try:
+        storage = await open_storage(
+            settings.url, chain_mac=never_audited, wall_us=SystemClock().wall_us, node=settings.node
+        )
+    except ConfigurationError as problem:
+        return problem.message, ()
+    try:
+        return None, (await storage.health()).problems
+    finally:
+        await storage.close()
+
+
+async def diagnose(settings: Settings) -> tuple[list[dict[str, str]], bool]:
+    """Examine as `serve` would; give every finding as plain fields, and whether one is a refusal."""
+    harden()
+    found = await examine(settings)
+    return [asdict(finding) for finding in found], bool(refusals(found))
+
+
+def _refuse_unsafe(settings: Settings, found: tuple[Finding, ...]) -> None:
+    """Stop at what `doctor` refuses, or say what a demo starts in spite of.
+
+    Raises:
+        ConfigurationError: naming each refusal and what to do.
+    """
+    refused = refusals(found)
+    if not refused:
+        return
+    if settings.insecure_demo:
+        for finding in refused:
+            _log.warning("started in spite of a refusal", extra={"check": finding.name, "why": finding.why})
+        return
+    reasons = "\n".join(f"  {finding.name}: {finding.why} {finding.remedy}" for finding in refused)
+    raise ConfigurationError(ErrorCode.CONFIGURATION_INVALID, detail=f"Farebox does not start:\n{reasons}")
 
 
 async def _storage_is_ready(storage: Storage) -> bool:

@@ -14,7 +14,7 @@ from farebox.domain.access import (
     api_key_string,
 )
 from farebox.domain.audit import AuditAction, AuditEntry
-from farebox.domain.errors import ErrorCode, NotFound, Unauthenticated
+from farebox.domain.errors import ErrorCode, Forbidden, NotFound, Unauthenticated
 from farebox.domain.ids import ApiKeyId, MerchantId
 from farebox.domain.merchants import ApiKey, Merchant
 from farebox.ports.secrets import Secrets
@@ -31,9 +31,17 @@ class Access:
     """Authenticates callers and manages API keys."""
 
     def __init__(
-        self, *, storage: Storage, secrets: Secrets, clock: Clock, ids: Ids, randomness: Randomness
+        self,
+        *,
+        storage: Storage,
+        secrets: Secrets,
+        clock: Clock,
+        ids: Ids,
+        randomness: Randomness,
+        live_mode_is_open: bool = True,
     ) -> None:
-        """Take what it works with."""
+        """Take what it works with; a server that started insecurely does not open live mode."""
+        self._live_mode_is_open = live_mode_is_open
         self._storage = storage
         self._secrets = secrets
         self._clock = clock
@@ -46,6 +54,7 @@ class Access:
 
         Raises:
             Unauthenticated: `api_key_invalid`, whatever is wrong with it.
+            Forbidden: `mode_mismatch` for a live key where live mode is closed.
         """
         mac = self._secrets.api_key_mac(credential)
         now = self._clock.monotonic()
@@ -140,6 +149,8 @@ class Access:
         if found is None:
             raise Unauthenticated(ErrorCode.API_KEY_INVALID)
         key, merchant = found
+        if merchant.mode is Mode.LIVE and not self._live_mode_is_open:
+            raise Forbidden(ErrorCode.MODE_MISMATCH)
         principal = Principal(
             tenant=key.tenant,
             key_id=key.id,

@@ -58,10 +58,17 @@ class Recorded:
 class Ledger:
     """Records what became of operations."""
 
-    def __init__(self, clock: Clock, ids: Ids) -> None:
-        """Take what stamps and names the events."""
+    def __init__(self, clock: Clock, ids: Ids, *, keeps_cvc: bool = False) -> None:
+        """Take what stamps and names the events.
+
+        Args:
+            clock: stamps them.
+            ids: names them.
+            keeps_cvc: let a CVC outlive a verification's answer, the only exception to SEC-02.
+        """
         self._clock = clock
         self._ids = ids
+        self._keeps_cvc = keeps_cvc
 
     def operation_event(self, operation: Operation, payment: Payment) -> Event:
         """Tell of an operation's current state."""
@@ -163,7 +170,7 @@ class Ledger:
             return []
         if not before.consumes_token:
             # A verification only looked; its first final answer still ends the CVC (SEC-02).
-            if after.state is not OperationState.FAILED:
+            if after.state is not OperationState.FAILED and not self._keeps_cvc:
                 await uow.tokens.erase_cvc(before.token_id, before.tenant)
             return []
         if returns_token or after.state is OperationState.FAILED:

@@ -31,6 +31,7 @@ BUCKET, DAY = "bucket", "day"
 AHEAD_MINUTES = 64
 """Longer than any native lifetime, so that a bucket is there minutes before its first use."""
 DESTROY_AFTER_S = 15
+CACHE_TAG_FILE = "CACHEDIR.TAG"
 _CACHE_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Keys that must die; never back them up.\n"
 _KEY_ID = bytes(8)
 _MODES = (Mode.TEST, Mode.LIVE)
@@ -64,7 +65,7 @@ class FileRing:
         self._keys: dict[tuple[str, int], tuple[bytes, bytes]] = {}
         self._lock = asyncio.Lock()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (directory / "CACHEDIR.TAG").write_text(_CACHE_TAG, encoding="ascii")
+        (directory / CACHE_TAG_FILE).write_text(_CACHE_TAG, encoding="ascii")
 
     async def open(self) -> None:
         """Destroy what is due, even if a crash interrupted that, load the rest, and make what is missing."""
