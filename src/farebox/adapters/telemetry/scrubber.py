@@ -1,4 +1,4 @@
-"""The last net under every sink: what looks like a card number does not leave (SEC-12).
+"""The last net under every sink: what looks like a card number does not leave (security design §3.6).
 
 It is not the plan: the plan is that no number gets near a sink. The net works on the final bytes, so no
 formatting, encoding or third-party library comes after it.
@@ -11,18 +11,46 @@ import re
 from farebox.domain.cards import luhn_valid
 
 REPLACEMENT = b"[scrubbed]"
-_CANDIDATE = re.compile(rb"(?<![0-9])[2-6](?:[ -]?[0-9]){12,18}(?![0-9])")
-_SEPARATORS = b" -"
+_LENGTHS = range(13, 20)
+_FIRST_DIGITS = b"23456"
+# Most lines hold no run as long as a card number and are done with after this one search.
+_RUN = re.compile(rb"[0-9](?:[ ._+-]?[0-9]){12,}")
+_GROUP = re.compile(rb"[0-9]+")
 
 
 def scrub(line: bytes) -> bytes:
-    """Replace every run of 13 to 19 digits, first 2 to 6, that passes the Luhn check.
+    """Replace every 13 to 19 digits, the first of them 2 to 6, that pass the Luhn check.
 
-    Single blanks or dashes may stand between the digits.
+    One blank, dash, dot, plus or underscore may stand between groups of digits, and other groups before and
+    behind: a number is found between a date and a security code as well.
     """
-    return _CANDIDATE.sub(_judge, line)
+    return _RUN.sub(_judge, line)
 
 
 def _judge(match: re.Match[bytes]) -> bytes:
-    digits = match.group().translate(None, _SEPARATORS)
-    return REPLACEMENT if luhn_valid(digits.decode("ascii")) else match.group()
+    run = match.group()
+    groups = [group.span() for group in _GROUP.finditer(run)]
+    judged = bytearray()
+    kept_from = first = 0
+    while first < len(groups):
+        last = _number_from(run, groups, first)
+        if last is not None:
+            judged += run[kept_from : groups[first][0]] + REPLACEMENT
+            kept_from = groups[last][1]
+            first = last
+        first += 1
+    return bytes(judged) + run[kept_from:]
+
+
+def _number_from(run: bytes, groups: list[tuple[int, int]], first: int) -> int | None:
+    """Give the last group of the longest number that begins with group `first`, if one does."""
+    if run[groups[first][0]] not in _FIRST_DIGITS:
+        return None
+    digits, found = b"", None
+    for index, (start, end) in enumerate(groups[first:], first):
+        digits += run[start:end]
+        if len(digits) > _LENGTHS[-1]:
+            break
+        if len(digits) in _LENGTHS and luhn_valid(digits.decode("ascii")):
+            found = index
+    return found
