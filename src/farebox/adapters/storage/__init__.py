@@ -28,7 +28,7 @@ async def open_storage(
     if url.startswith(("postgresql://", "postgres://")):
         from farebox.adapters.storage.postgres import PostgresStorage
 
-        return await PostgresStorage.open(url, chain_mac=chain_mac, node=node)
+        return await PostgresStorage.open(url, chain_mac=chain_mac, node=node, wall_us=wall_us)
     raise ConfigurationError(
         ErrorCode.CONFIGURATION_INVALID, detail="The database URL is neither SQLite nor PostgreSQL."
     )

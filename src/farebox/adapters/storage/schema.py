@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 from farebox.adapters.storage.migrate import (
     CREATE_VERSION,
@@ -92,14 +91,10 @@ def _migrate_sqlite(path: Path, progress: Callable[[str], None]) -> int:
         connection.close()
 
 
-async def _connect(url: str) -> Any:
-    import asyncpg
-
-    return await cast("Any", asyncpg).connect(url)
-
-
 async def _postgres_version(url: str) -> tuple[int, int]:
-    connection = await _connect(url)
+    from farebox.adapters.storage.postgres import connect
+
+    connection = await connect(url)
     try:
         exists = await connection.fetchval("SELECT to_regclass('schema_version') IS NOT NULL")
         if not exists:
@@ -111,7 +106,9 @@ async def _postgres_version(url: str) -> tuple[int, int]:
 
 
 async def _migrate_postgres(url: str, progress: Callable[[str], None]) -> int:
-    connection = await _connect(url)
+    from farebox.adapters.storage.postgres import connect
+
+    connection = await connect(url)
     try:
         async with connection.transaction():
             # Two nodes that start together must not both migrate.
