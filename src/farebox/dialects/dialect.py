@@ -191,4 +191,5 @@ class Dialect:
     write_error: Callable[[Refusal], msgspec.Struct]
     idempotency: Idempotency | None = None
     error_media_type: bytes = b"application/json"
-    request_id_header: bytes = b"Request-Id"
+    request_id_header: bytes = b"request-id"
+    """Lower case, as every header name in ASGI."""

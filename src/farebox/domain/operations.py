@@ -199,14 +199,14 @@ _VOIDS: Mapping[OperationKind, Movement] = {
 
 
 def movement_of(kind: OperationKind, target_kind: OperationKind | None) -> Movement | None:
-    """Name the movement of a follow-up; nothing for an operation that opens a payment."""
+    """Name the movement of a follow-up; nothing for an operation that opens a payment or cannot be voided."""
     match kind:
         case OperationKind.CAPTURE:
             return Movement.CAPTURE
         case OperationKind.REFUND:
             return Movement.REFUND
         case OperationKind.VOID:
-            return _VOIDS[target_kind or OperationKind.AUTHORIZATION]
+            return _VOIDS.get(target_kind or OperationKind.AUTHORIZATION)
         case _:
             return None
 

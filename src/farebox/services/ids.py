@@ -22,8 +22,8 @@ class Ids:
 
     def new(self, prefix: str) -> str:
         """Make an id with this prefix: `pay`, `op`, `tok`."""
-        unix_ms = int(self._clock.now().timestamp() * 1000)
-        return new_id(prefix, unix_ms=unix_ms, entropy=self._randomness.bytes(10))
+        unix_ms, micros = divmod(int(self._clock.now().timestamp() * 1_000_000), 1000)
+        return new_id(prefix, unix_ms=unix_ms, micros=micros, entropy=self._randomness.bytes(10))
 
     def token(self, shape: TokenShape) -> TokenString:
         """Draw a token string in a dialect's shape (SEC-16)."""

@@ -69,6 +69,7 @@ class Tokenization:
 
         Raises:
             InvalidRequest: `lifetime_invalid` or `card_expired`.
+            NotFound: `customer_not_found`.
             LimitExceeded: `card_probing_refused`.
         """
         principal, rules = context.principal, context.rules
@@ -107,6 +108,8 @@ class Tokenization:
 
         async def work(uow: UnitOfWork) -> None:
             await claim.begin(uow)
+            if token.customer_id and await uow.customers.find(token.tenant, token.customer_id) is None:
+                raise NotFound(ErrorCode.CUSTOMER_NOT_FOUND, param="customer")
             await self._refuse_probing(uow, token)
             await uow.tokens.insert(token)
             await uow.events.append((event,))

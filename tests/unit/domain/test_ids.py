@@ -76,3 +76,14 @@ def test_base32_writes_most_significant_first(value: int, length: int, text: str
 def test_other_texts_have_no_such_shape(text: str) -> None:
     """What has not the shape is unknown without asking the database."""
     assert not has_shape(text, "pay")
+
+
+def test_ids_of_one_millisecond_keep_their_order() -> None:
+    """RFC 9562 §6.2, method 3: a list that is newest first stays so when much happens at once."""
+    made = [
+        new_id("evt", unix_ms=1, micros=micros, entropy=bytes([255 - micros % 256]) * 10)
+        for micros in range(1000)
+    ]
+    assert made == sorted(made)
+    assert len(set(made)) == 1000
+    assert made[-1] < new_id("evt", unix_ms=2, micros=0, entropy=bytes(10))

@@ -438,8 +438,10 @@ def write_payment(view: commands.PaymentView, call: AnyCall) -> wire.PaymentOut:
 def _payment_out(view: commands.PaymentView, operations: list[wire.OperationOut | str]) -> wire.PaymentOut:
     payment = view.payment
     saved: dict[StoredTokenKind, str] = {}
+    agreement_id = payment.agreement_id
     if view.saved is not None:
         saved[view.saved.token.kind] = view.saved.string or view.saved.token.id
+        agreement_id = agreement_id or view.saved.token.agreement_id
     return wire.PaymentOut(
         object=_OBJECTS.get(payment.kind, "payment"),
         id=payment.id,
@@ -463,7 +465,7 @@ def _payment_out(view: commands.PaymentView, operations: list[wire.OperationOut 
         operations=operations,
         payment_token=saved.get(StoredTokenKind.PAYMENT_TOKEN),
         recurrence_token=saved.get(StoredTokenKind.RECURRENCE_TOKEN),
-        agreement=payment.agreement_id,
+        agreement=agreement_id,
         customer=payment.customer_id,
         metadata=dict(payment.metadata),
     )
@@ -763,6 +765,9 @@ def write_clock(view: commands.ClockView, call: AnyCall) -> wire.ClockOut:
 def read_fault(call: Call[wire.FaultIn, NoQuery]) -> commands.AddFault:
     """Read which trouble to script."""
     body = call.body
+    for name, value in (body.parameters or {}).items():
+        _text(name, "parameters")
+        _text(value, "parameters")
     return commands.AddFault(
         Fault(
             trouble=body.trouble,
