@@ -196,7 +196,9 @@ class FollowUps:
 
         async def work(uow: UnitOfWork) -> Recorded:
             recorded = await self._ledger.record(uow, operation, OperationEvent.FAIL)
-            await claim.abandon(uow)
+            if recorded.first:
+                # What recovery has taken over keeps its key: a repetition learns what came of it.
+                await claim.abandon(uow)
             return recorded
 
         recorded = await self._storage.write(work)

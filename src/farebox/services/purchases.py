@@ -460,7 +460,10 @@ class Purchases:
     async def _fail(
         self, reserved: _Reserved, context: Context[PaymentView], claim: Claim[PaymentView]
     ) -> None:
-        """Close an operation that was certainly not sent: its token and its key are free again."""
+        """Close an operation that was certainly not sent: its token and its key are free again.
+
+        Unless recovery was faster; then it is recovery that closes it.
+        """
 
         async def work(uow: UnitOfWork) -> Recorded:
             recorded = await self._ledger.record(
@@ -470,7 +473,9 @@ class Purchases:
                 payment=reserved.payment,
                 clock_offset=context.principal.clock_offset,
             )
-            await claim.abandon(uow)
+            if recorded.first:
+                # What recovery has taken over keeps its key: a repetition learns what came of it.
+                await claim.abandon(uow)
             return recorded
 
         recorded = await self._storage.write(work)

@@ -1,1 +1,1 @@
-"""Public test kit: exercise suites, fakes, fault injection."""
+"""Public test kit: virtual time, seeded chance, processes that die between any two awaits."""

@@ -44,13 +44,14 @@ OF_PAYMENT: LiteralString = (
     f"SELECT {_COLUMNS} FROM operation WHERE payment_id = $1 AND merchant_id = $2 AND mode = $3"
     " ORDER BY id LIMIT 1000"
 )
-# What recovery has begun to reverse takes no answer but that it was reversed.
+# What recovery has begun to reverse takes no answer but that it was reversed; what recovery has taken over
+# cannot be failed by its owner any more; and what is pending already does not become so again.
 CLOSE: LiteralString = (
     "UPDATE operation SET state = $1, processor_id = $2, approved_minor = $3, authorization_code = $4,"
     " avs = $5, cvc_check = $6, decline = $7, network_transaction_id = $8, closed_at = $9,"
     " consumes_token = $10, next_attempt_at = $11, reversing = 0"
     " WHERE id = $12 AND merchant_id = $13 AND mode = $14 AND state IN ('submitted', 'in_doubt', 'pending')"
-    " AND (reversing = 0 OR $1 = 'reversed')"
+    " AND (reversing = 0 OR $1 = 'reversed') AND (state = 'submitted' OR $1 <> 'failed') AND state <> $1"
 )
 DOUBT: LiteralString = (
     "UPDATE operation SET state = 'in_doubt', next_attempt_at = $1"
