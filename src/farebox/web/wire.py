@@ -50,27 +50,24 @@ async def read_body(
         raise InvalidRequest(ErrorCode.MEDIA_TYPE_UNSUPPORTED, detail="Compressed bodies are not read.")
     if declared is None and b"transfer-encoding" not in headers:
         return b""
+    try:
+        # The first piece may be as late as any other.
+        async with asyncio.timeout(timeout_s):
+            return await _read_pieces(receive, bytes_max)
+    except TimeoutError:
+        raise BodyTimeout from None
+
+
+async def _read_pieces(receive: Receive, bytes_max: int) -> bytes:
     message = await _next(receive)
-    body: bytes = message.get("body", b"")
+    body: bytes | bytearray = message.get("body", b"")
     if message.get("more_body", False):
-        try:
-            async with asyncio.timeout(timeout_s):
-                body = await _read_rest(receive, body, bytes_max)
-        except TimeoutError:
-            raise BodyTimeout from None
+        body = bytearray(body)
+        while message.get("more_body", False) and len(body) <= bytes_max:
+            message = await _next(receive)
+            body += message.get("body", b"")
     if len(body) > bytes_max:
         raise LimitExceeded(ErrorCode.BODY_TOO_LARGE)
-    return body
-
-
-async def _read_rest(receive: Receive, first: bytes, bytes_max: int) -> bytes:
-    body, more = bytearray(first), True
-    while more:
-        message = await _next(receive)
-        body += message.get("body", b"")
-        if len(body) > bytes_max:
-            raise LimitExceeded(ErrorCode.BODY_TOO_LARGE)
-        more = message.get("more_body", False)
     return bytes(body)
 
 
