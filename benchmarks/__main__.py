@@ -24,7 +24,6 @@ from statistics import median
 
 from benchmarks.load import Plan, Result
 from benchmarks.references import batched_inserts_per_s, raw_syncs_per_s
-
 from farebox.domain.cards import luhn_valid
 
 CONNECTIONS = (1, 8, 32, 64)
@@ -125,7 +124,13 @@ def card_numbers(count: int, start: int) -> list[str]:
 def mint_body(number: str) -> dict[str, object]:
     """Make a body of about 400 bytes."""
     return {
-        "card": {"number": number, "exp_month": 12, "exp_year": 2034, "cvc": "123", "holder_name": "Ada Lovelace"},
+        "card": {
+            "number": number,
+            "exp_month": 12,
+            "exp_year": 2034,
+            "cvc": "123",
+            "holder_name": "Ada Lovelace",
+        },
         "billing_address": {
             "line1": "12 Analytical Engine Street",
             "city": "Springfield",
@@ -150,7 +155,9 @@ class Bench:
         plan_path, result_path = self._directory / "plan", self._directory / "result"
         plan_path.write_bytes(pickle.dumps(plan))
         before = self._server.cpu_s()
-        subprocess.run([sys.executable, "-m", "benchmarks.generate", str(plan_path), str(result_path)], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.generate", str(plan_path), str(result_path)], check=True
+        )
         cpu_s = self._server.cpu_s() - before
         result = pickle.loads(result_path.read_bytes())  # noqa: S301  # our own file
         if any(status >= 300 for status in result.statuses):
@@ -199,7 +206,9 @@ def bench_echo(directory: Path, count: int) -> Bench:
 
 def bench_farebox(directory: Path, count: int) -> tuple[Bench, float]:
     data, port = directory / "data", free_port()
-    made = subprocess.run([*COMMAND, "init", "--data-dir", str(data), "--json"], check=True, capture_output=True)
+    made = subprocess.run(
+        [*COMMAND, "init", "--data-dir", str(data), "--json"], check=True, capture_output=True
+    )
     key = json.loads(made.stdout)["native"]["secret_key"]
     command = [*COMMAND, "serve", "--data-dir", str(data), "--port", str(port)]
     with running(command, "/readyz", port, directory / "farebox.log") as server:
@@ -209,10 +218,14 @@ def bench_farebox(directory: Path, count: int) -> tuple[Bench, float]:
         bench, serial = Bench(server, directory), 0
         for connections in CONNECTIONS:
             size = count if connections > 1 else count // 2
-            mints = [post("/v1/single_use_tokens", mint_body(number), key) for number in card_numbers(size, serial)]
+            mints = [
+                post("/v1/single_use_tokens", mint_body(number), key) for number in card_numbers(size, serial)
+            ]
             serial += size
             tokens = bench.run("mint", Plan(port, connections, mints, collect=b'"token":"')).collected
-            bench.run("look", Plan(port, connections, [get(f"/v1/single_use_tokens/{t}", key) for t in tokens]))
+            bench.run(
+                "look", Plan(port, connections, [get(f"/v1/single_use_tokens/{t}", key) for t in tokens])
+            )
             body = {"amount_minor": 1999, "currency": "USD"}
             spends = [post("/v1/payments", {**body, "source": {"single_use_token": t}}, key) for t in tokens]
             payments = bench.run("spend", Plan(port, connections, spends, collect=b'"id":"')).collected
@@ -222,12 +235,16 @@ def bench_farebox(directory: Path, count: int) -> tuple[Bench, float]:
             numbers = card_numbers(count, serial)
             serial += count
             mints = [post("/v1/single_use_tokens", mint_body(number), key) for number in numbers]
-            plan = Plan(port, 64, mints, rate_per_s=rate if scenario == "mint" else None, collect=b'"token":"')
+            plan = Plan(
+                port, 64, mints, rate_per_s=rate if scenario == "mint" else None, collect=b'"token":"'
+            )
             if scenario == "mint":
                 bench.run("mint, paced", plan)
             else:
                 tokens = bench.load(plan)[0].collected
-                spends = [post("/v1/payments", {**body, "source": {"single_use_token": t}}, key) for t in tokens]
+                spends = [
+                    post("/v1/payments", {**body, "source": {"single_use_token": t}}, key) for t in tokens
+                ]
                 bench.run("spend, paced", Plan(port, 64, spends, rate_per_s=rate))
         return bench, idle_mib
 
@@ -261,7 +278,12 @@ def judge(echo: Bench, farebox: Bench, syncs: float, idle_mib: float, help_time_
     allowed = 4 / syncs + echo.best("echo", 1).p50_s
     paced_ms = max(farebox.best(f"{name}, paced", 64).p99_s for name in ("mint", "spend")) * 1e3
     found = [
-        Target(f"{name}: server CPU over the echo's, 64 connections", ratio(name), f"<= {most}", ratio(name) <= most)
+        Target(
+            f"{name}: server CPU over the echo's, 64 connections",
+            ratio(name),
+            f"<= {most}",
+            ratio(name) <= most,
+        )
         for name, most in (("mint", 3.5), ("look", 2.0), ("spend", 7.0))
     ]
     return [
@@ -276,7 +298,11 @@ def judge(echo: Bench, farebox: Bench, syncs: float, idle_mib: float, help_time_
 
 def report(rows: list[Measured], targets: list[Target], syncs: float, inserts: float) -> str:
     model = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         platform.machine(),
     )
     lines = [
@@ -292,7 +318,10 @@ def report(rows: list[Measured], targets: list[Target], syncs: float, inserts: f
         "",
         "| target | measured | wanted | |",
         "|---|---|---|---|",
-        *(f"| {t.what} | {t.measured:.2f} | {t.wanted} | {'met' if t.met else '**missed**'} |" for t in targets),
+        *(
+            f"| {t.what} | {t.measured:.2f} | {t.wanted} | {'met' if t.met else '**missed**'} |"
+            for t in targets
+        ),
         "",
         "| scenario | connections | requests/s | p50 ms | p99 ms | p99.9 ms | server CPU us | RSS MiB |",
         "|---|---|---|---|---|---|---|---|",
@@ -307,7 +336,9 @@ def report(rows: list[Measured], targets: list[Target], syncs: float, inserts: f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Farebox on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure Farebox on this machine."
+    )
     parser.add_argument("--requests", type=int, default=8000, help="requests a scenario (8000)")
     parser.add_argument("--no-write", action="store_true", help="print only; leave RESULTS.md as it is")
     arguments = parser.parse_args()

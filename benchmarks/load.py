@@ -95,7 +95,9 @@ class Run:
     async def go(self) -> Result:
         loop = asyncio.get_running_loop()
         for _ in range(self.plan.connections):
-            _, connection = await loop.create_connection(lambda: Connection(self), "127.0.0.1", self.plan.port)
+            _, connection = await loop.create_connection(
+                lambda: Connection(self), "127.0.0.1", self.plan.port
+            )
             self._idle.append(connection)
         started = time.perf_counter()
         if self.plan.rate_per_s is None:

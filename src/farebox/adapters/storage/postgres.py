@@ -57,8 +57,7 @@ _CANCELLED_WAIT = "01000"
 """Class of the warning that a wait for synchronous replication was cancelled."""
 
 _DURABILITY: LiteralString = (
-    "SELECT name, setting FROM pg_settings"
-    " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'data_checksums')"
+    "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes')"
 )
 _WANTED = {"fsync": "on", "full_page_writes": "on"}
 _CLOCK: LiteralString = "SELECT farebox_now()"
