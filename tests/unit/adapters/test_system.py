@@ -51,9 +51,9 @@ from farebox.adapters.system import SystemRandomness
 randomness = SystemRandomness()
 randomness.bytes(16)
 child = os.fork()
-print(randomness.bytes(16).hex(), flush=True)
 if child:
     os.waitpid(child, 0)
+print(randomness.bytes(16).hex(), flush=True)
 """
 
 

@@ -64,7 +64,7 @@ _CLOCK: LiteralString = "SELECT farebox_now()"
 
 
 class PostgresConnection:
-    """Implements `connection.Connection` over asyncpg. Statements are prepared once and kept by the driver."""
+    """Implements `connection.Connection` over asyncpg; the driver keeps statements prepared."""
 
     skip_locked: LiteralString = " FOR UPDATE SKIP LOCKED"
 
