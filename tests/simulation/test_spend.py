@@ -24,10 +24,10 @@ _BATCHES = (
 
 
 def _play(seed: int) -> Run:
-    try:
-        return run(seed)
-    except Exception as error:
-        raise AssertionError(f"seed {seed}: FAREBOX_SIMULATION_SEED={seed} replays it") from error
+    played = run(seed)
+    if played.unexpected:
+        raise AssertionError(f"FAREBOX_SIMULATION_SEED={seed} replays it") from played.unexpected[0]
+    return played
 
 
 @pytest.mark.parametrize("seeds", _BATCHES, ids=str)

@@ -136,14 +136,23 @@ class Ledger:
         )
         if not moved:
             return await self._too_late(uow, operation, answer)
-        payment = payment or await _lock(uow, operation)
-        payment = _with_answer(payment, after)
-        await uow.payments.update(payment)
-        payment = replace(payment, version=payment.version + 1)
+        payment = await self._update(uow, after, payment)
         events = [self.operation_event(after, payment)]
         events += await self._token(uow, operation, after, clock_offset, returns_token=returns_token)
         await uow.events.append(events)
         return Recorded(after, payment, tuple(events))
+
+    async def _update(self, uow: UnitOfWork, after: Operation, known: Payment | None) -> Payment:
+        """Carry the answer into the payment; one that recovery has touched meanwhile is read again."""
+        payment = _with_answer(known or await _lock(uow, after), after)
+        if not await uow.payments.update(payment):
+            current = await _lock(uow, after)
+            if known is not None:
+                current = replace(current, saved_token_id=known.saved_token_id)
+            payment = _with_answer(current, after)
+            if not await uow.payments.update(payment):
+                raise AssertionError("a payment changed while its row was locked")
+        return replace(payment, version=payment.version + 1)
 
     async def _too_late(
         self, uow: UnitOfWork, operation: Operation, answer: Outcome | OperationEvent

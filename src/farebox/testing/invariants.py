@@ -10,9 +10,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from farebox.adapters.crypto.vault import LocalVault
-from farebox.domain.access import Tenant
-from farebox.domain.cards import Card
 from farebox.domain.errors import ErrorCode
 from farebox.testing.network import Wire
 from farebox.testing.shoppers import NUMBERS, Told
@@ -42,8 +39,6 @@ class Evidence:
     """The acquirer's, of every merchant."""
     wire: Wire
     told: Told
-    vault: LocalVault
-    tenants: Sequence[Tenant]
 
 
 def violations(evidence: Evidence) -> list[str]:
@@ -246,21 +241,20 @@ def ended_tokens_are_empty(evidence: Evidence) -> Iterable[str]:
 
 
 def no_cvc_is_kept(evidence: Evidence) -> Iterable[str]:
-    """I14: a stored credential opens without a CVC, and no number lies anywhere in clear."""
-    database = evidence.database
-    for tenant in evidence.tenants:
-        for (token_id,) in database.rows(
-            "SELECT id FROM stored_token WHERE merchant_id = ? AND state = 'active'", tenant.merchant_id
-        ):
-            token = database.transact(
-                lambda uow, owner=tenant, wanted=token_id: uow.stored_tokens.find_by_id(owner, wanted)
-            )
-            if token is None or token.sealed is None:
-                continue
-            opened = evidence.vault.open_reusable(token.sealed, tenant=tenant, token_id=token.id, cvc=None)
-            if isinstance(opened, Card) and opened.cvc is not None:
-                yield f"I14: {token_id} was stored with its security code"
-    image = database.image()
+    """I14: no stored credential has a code, one verification at most gets it, nothing is in clear."""
+    with_cvc = {request.operation_id for request in evidence.wire.sent if request.has_cvc}
+    seen: Counter[str] = Counter()
+    for operation_id, kind, token_id, stored_token_id in evidence.database.rows(
+        "SELECT id, kind, token_id, stored_token_id FROM operation"
+    ):
+        if operation_id in with_cvc and stored_token_id is not None:
+            yield f"I14: {stored_token_id} was used with a security code that nobody typed"
+        if operation_id in with_cvc and token_id is not None and kind == "verification":
+            seen[token_id] += 1
+    for token_id, count in seen.items():
+        if count > 1:
+            yield f"I14: the security code of {token_id} went to {count} verifications"
+    image = evidence.database.image()
     if any(number.encode() in image for number in NUMBERS):
         yield "I14: a card number lies in the database in clear"
 

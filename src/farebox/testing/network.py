@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from farebox.domain.access import Tenant
+from farebox.domain.cards import Card
 from farebox.domain.ids import OperationId
 from farebox.domain.operations import InDoubt, Outcome
 from farebox.ports.processors import NotFoundAtProcessor, Processor, ProcessorRequest
@@ -21,6 +22,7 @@ class Sent:
     operation_id: OperationId
     reference: str
     at: datetime
+    has_cvc: bool
 
 
 class Wire:
@@ -34,7 +36,9 @@ class Wire:
 
     def note(self, request: ProcessorRequest, at: datetime) -> int:
         """Note a request; give how often this operation has been sent now."""
-        self.sent.append(Sent(request.operation_id, request.reference, at))
+        instrument = request.instrument
+        has_cvc = isinstance(instrument, Card) and instrument.cvc is not None
+        self.sent.append(Sent(request.operation_id, request.reference, at, has_cvc))
         times = self._times.get(request.operation_id, 0) + 1
         self._times[request.operation_id] = times
         return times
@@ -65,7 +69,6 @@ class SimulatedLine:
     async def submit(self, request: ProcessorRequest) -> Outcome:
         """Send, and wait for the answer as long as anybody would."""
         dice, weather = self._sky.dice, self._sky.weather
-        await self._sky.point()
         if dice.chance(weather.stalled_write):
             await pause(dice.between(1, weather.pause_max_s))
         times = self._wire.note(request, self._scheduler.clock.now())

@@ -40,19 +40,6 @@ from farebox.testing.world import OFFSETS, TENANTS, World
 
 NUMBERS = ("4242424242424242", "5555555555554444", "4000000000000002", "4000000000009995")
 """Published test numbers: two that are approved, a hard and a soft decline."""
-TROUBLES = (
-    "late",
-    "never",
-    "twice",
-    "garbled",
-    "drop_before_write",
-    "lost_request",
-    "drop_after_write",
-    "decline",
-    "hold",
-    "inquiry_fails",
-    "reversal_fails",
-)
 _TRY_AGAIN = frozenset(
     {
         ErrorCode.STORAGE_BUSY,
@@ -163,7 +150,7 @@ class Shoppers:
         await self._mint()
         for _ in range(self._actions):
             await self._dice.choose(self._menu)()
-            await self._world.clock.sleep(self._dice.between(0, 3))
+            await self._world.clock.sleep(self._dice.between(0, 60 if self._dice.chance(0.15) else 3))
 
     # --- what they do ------------------------------------------------------------------------------
 
@@ -259,7 +246,10 @@ class Shoppers:
             await self._expect_unknown(stranger, FollowUp(payment_id, OperationKind.REFUND))
 
     async def _trouble(self) -> None:
-        fault = Fault(self._dice.choose(TROUBLES), delay_s=self._dice.between(0, 15))
+        troubles = self._world.rules.troubles
+        if not troubles:
+            return
+        fault = Fault(self._dice.choose(troubles), delay_s=self._dice.between(0, 15))
         await self._world.acquirer.add_fault(self._dice.choose(TENANTS), fault)
 
     async def _close_batch(self) -> None:
@@ -271,8 +261,8 @@ class Shoppers:
         return Money(1000 + self._dice.below(5), "EUR")
 
     def _pick(self, things: Sequence[Any]) -> Any:
-        """Draw one of the latest few, so that clients meet."""
-        return self._dice.choose(things[-6:])
+        """Draw one, mostly of the latest few, so that clients meet."""
+        return self._dice.choose(things if self._dice.chance(0.2) else things[-6:])
 
     async def _pay(self, tenant: Tenant, command: Pay) -> None:
         answer = await self._order(tenant, command)
@@ -327,7 +317,12 @@ class Shoppers:
         scheduler = self._world.scheduler
         task = scheduler.spawn(node.application.execute(command, context), process)
         patience_s = self._dice.choose((1.0, 15.0, 15.0, 15.0))
-        answer = await scheduler.wait_for(task, patience_s)
+        try:
+            answer = await scheduler.wait_for(task, patience_s)
+        except (FareboxError, ProcessDied, OutOfPatience):
+            raise
+        except Exception:  # the scheduler has noted it; a merchant sees that it is our fault, and no more
+            return None
         if isinstance(answer, Executed):
             return answer.answer if answer.answer is not None else render(answer.result)
         return answer.answer

@@ -17,6 +17,8 @@ class Run:
 
     seed: int
     broken: tuple[str, ...]
+    unexpected: tuple[Exception, ...]
+    """What was raised and is no refusal."""
     crashes: int
     sent: int
     reversals: int
@@ -42,12 +44,11 @@ def run(seed: int, rules: Rules | None = None, *, clients: int = 4, actions: int
             books=books,
             wire=world.wire,
             told=shoppers.told,
-            vault=world.vault,
-            tenants=TENANTS,
         )
         return Run(
             seed=seed,
             broken=tuple(violations(evidence)),
+            unexpected=tuple(world.scheduler.unexpected),
             crashes=world.crashes,
             sent=len(world.wire.sent),
             reversals=len(world.wire.reversals),
@@ -66,10 +67,14 @@ def _late(world: World) -> list[str]:
     return [
         request.operation_id
         for request in world.wire.sent
-        if to_us(request.at) > send_by[request.operation_id]
+        if to_us(request.at) > send_by.get(request.operation_id, 0)
     ]
 
 
-def first_violation(seeds: Iterable[int], rules: Rules) -> Run | None:
-    """Search seeds for one that breaks an invariant."""
-    return next((found for found in (run(seed, rules) for seed in seeds) if found.broken), None)
+def first_violation(seeds: Iterable[int], rules: Rules, *, of: str = "") -> Run | None:
+    """Search seeds for one that breaks an invariant; `of` is how its sentence begins."""
+    for seed in seeds:
+        found = run(seed, rules)
+        if any(broken.startswith(of) for broken in found.broken):
+            return found
+    return None

@@ -9,10 +9,12 @@ import pytest
 from farebox.domain.access import Tenant
 from farebox.domain.errors import FareboxError, Unavailable
 from farebox.domain.money import Money
-from farebox.domain.operations import OperationKind, Outcome
+from farebox.domain.operations import InDoubt, OperationKind, Outcome
 from farebox.domain.tokens import TokenRules
 from farebox.ports.processors import Fault, Processor, ProcessorRequest
 from farebox.services.commands import Context, Executed, FollowUp, FromInstrument, IdempotencyRequest, Pay
+from farebox.services.ids import Ids
+from farebox.services.ledger import Ledger
 from farebox.services.submission import Submission
 from farebox.testing.clock import pause
 from farebox.testing.node import Node, Parts
@@ -86,6 +88,35 @@ def _settled_answer(world: World, node: Node, command: Pay | FollowUp, key: str)
         return await node.application.execute(command, context(key))
 
     return world.scheduler.complete(again())
+
+
+def _doubt(world: World) -> None:
+    """Do the first half of what recovery does to an operation that nobody can tell about."""
+    for (operation_id,) in world.database.rows("SELECT id FROM operation"):
+        operation = world.database.transact(
+            lambda uow, wanted=operation_id: uow.operations.find(TENANT, wanted)
+        )
+        assert operation is not None
+        ledger = Ledger(world.clock, Ids(world.clock, world.dice))
+        world.database.transact(
+            lambda uow, doubted=operation, by=ledger: by.record(uow, doubted, InDoubt("unanswered"))
+        )
+
+
+def test_an_owner_does_not_fail_what_recovery_doubts(world: World):
+    """I6: between the doubt and its reversal the owner cannot say "failed" either; nothing breaks."""
+    _, node = world.start("one", CALM)
+    SlowOwner.stalls = 1
+    owner = world.scheduler.spawn(node.application.execute(PAY, context("k")))
+
+    async def doubt() -> None:
+        await pause(25)
+        _doubt(world)
+
+    world.scheduler.complete(doubt())
+    assert isinstance(owner.error, Unavailable)
+    assert not world.scheduler.unexpected
+    assert states(world) == ["in_doubt"]
 
 
 def test_an_owner_does_not_fail_what_recovery_has_taken_over(world: World):
