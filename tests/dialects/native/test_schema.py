@@ -33,7 +33,7 @@ from farebox.web.app import App
 from farebox.web.health import Readiness
 from farebox.web.openapi import openapi
 
-EXAMPLES = 40
+EXAMPLES = 30
 CARD = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2099, "cvc": "123"}
 schema = schemathesis.openapi.from_dict(openapi(NATIVE, version=__version__))
 
