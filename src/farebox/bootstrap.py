@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,12 +34,13 @@ from farebox.adapters.hardening import (
     refusals,
     shares_volume,
 )
+from farebox.adapters.process_lock import only_server
 from farebox.adapters.processors.sandbox import SandboxProcessor
 from farebox.adapters.service_manager import notify
 from farebox.adapters.storage import backup, open_storage
 from farebox.adapters.storage.schema import SchemaStatus, migrate, status
 from farebox.adapters.system import SystemClock, SystemRandomness
-from farebox.adapters.telemetry import Metrics, configure_logging
+from farebox.adapters.telemetry import Metrics, ScrubbedHandler, configure_logging
 from farebox.config.settings import Settings
 from farebox.dialects.engine import Engine
 from farebox.dialects.native.declaration import NATIVE
@@ -78,6 +79,7 @@ from farebox.worker.loops import Job, Worker
 
 DIALECTS = (NATIVE,)
 SANDBOX_FILE = "sandbox.sqlite3"
+LOCK_FILE = "server.lock"
 FIRST_MERCHANT = "First merchant"
 
 _log = logging.getLogger("farebox")
@@ -368,6 +370,7 @@ def jobs(services: Services) -> tuple[Job, ...]:
         Job("recover", 1.0, services.recovery.run_once),
         Job("retain", 3600.0, services.retention.purge),
         Job("ring", 5.0, services.crypto.maintain),
+        Job("keys", 2.0, services.crypto.keys.reload),
         Job("gauges", 10.0, lambda: _gauges(services)),
     ]
     if settings.sandbox.batch_every_s:
@@ -476,6 +479,17 @@ async def serve(settings: Settings, started: Callable[[Mapping[str | None, int]]
     _refuse_unsafe(settings, await examine(settings))
     listeners = [Listener(settings.port)]
     listeners += [Listener(port, name) for name, port in settings.dialect_ports.items()]
+    data_directory(settings)
+    with only_server(settings.data_path / LOCK_FILE):
+        await _serve(settings, listeners, handler, started)
+
+
+async def _serve(
+    settings: Settings,
+    listeners: Sequence[Listener],
+    handler: ScrubbedHandler,
+    started: Callable[[Mapping[str | None, int]], None],
+) -> None:
     async with open_services(settings) as services:
         if settings.access_log:
             services.metrics.log_requests_to(handler)

@@ -12,6 +12,7 @@ from farebox.cli.common import (
     run,
     settings_from,
 )
+from farebox.domain.access import Tenant
 
 
 @click.group()
@@ -67,9 +68,14 @@ async def rotate(
         count = await rotate_kek(settings, new_kek, progress("keys"))
         click.echo(f"\n{count} keys are wrapped under {new_kek}; set kek.path to it.", err=True)
         return
+
+    def show(tenant: Tenant, done: int) -> None:
+        click.echo(f"{tenant.merchant_id}: {done} credentials re-wrapped.", err=True)
+
     async with open_services(settings) as services:
-        for merchant in await services.merchants.all():
-            rotation = services.key_rotation
-            act = rotation.rewrap if resume else rotation.rotate_tenant
-            done = await act(merchant.tenant, progress("credentials"))
-            click.echo(f"\n{merchant.id}: {done} credentials re-wrapped.", err=True)
+        tenants = [merchant.tenant for merchant in await services.merchants.all()]
+        if not resume:
+            await services.key_rotation.rotate(tenants, show)
+            return
+        for tenant in tenants:
+            show(tenant, await services.key_rotation.rewrap(tenant, progress("credentials")))

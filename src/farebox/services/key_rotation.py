@@ -6,7 +6,7 @@ memory: starting again continues where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from farebox.domain.access import Tenant
 from farebox.domain.audit import AuditAction, AuditEntry
@@ -17,6 +17,8 @@ from farebox.ports.system import Clock
 from farebox.services.vaulting import Vaulting
 
 BATCH_ROWS = 500
+SERVERS_LEARN_WITHIN_S = 5.0
+"""Running servers read the keys at least this often (the `keys` job of bootstrap, with room to spare)."""
 
 
 class KeyRotation:
@@ -31,16 +33,20 @@ class KeyRotation:
         self._tenant_keys = tenant_keys
         self._clock = clock
 
-    async def rotate_tenant(self, tenant: Tenant, progress: Callable[[int], None]) -> int:
-        """Make a new tenant key and re-wrap every record key under it.
+    async def rotate(self, tenants: Sequence[Tenant], progress: Callable[[Tenant, int], None]) -> None:
+        """Make new tenant keys and re-wrap every record key under them.
 
         Args:
-            tenant: whose key.
-            progress: told how many rows are done, after each batch of 500.
+            tenants: whose keys.
+            progress: told how many of a tenant's rows are done, after each batch of 500.
         """
-        await self._tenant_keys.rotate(tenant)
-        await self._storage.write(lambda uow: self._audit(uow, tenant))
-        return await self.rewrap(tenant, progress)
+        for tenant in tenants:
+            await self._tenant_keys.rotate(tenant)
+            await self._storage.write(lambda uow, tenant=tenant: self._audit(uow, tenant))
+        # Nothing may be wrapped under a key that a running server has not read yet.
+        await self._clock.sleep(SERVERS_LEARN_WITHIN_S)
+        for tenant in tenants:
+            await self.rewrap(tenant, lambda done, tenant=tenant: progress(tenant, done))
 
     async def rewrap(self, tenant: Tenant, progress: Callable[[int], None]) -> int:
         """Re-wrap what is not yet under the newest key; give how many rows were changed."""

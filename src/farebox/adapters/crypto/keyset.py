@@ -135,6 +135,11 @@ class Keyset:
         if tenant not in self._tenants:
             await self._read()
 
+    async def reload(self) -> int:
+        """Read the keys again: another process may have made newer ones. A background job."""
+        await self._read()
+        return 0
+
     def server_key(self, kind: str, mode: Mode | None = None) -> bytes:
         """Give one of the server's own keys."""
         for record in self._records:

@@ -85,7 +85,7 @@ class FileRing:
             due = [
                 key
                 for key in self._keys
-                if (key[0] == BUCKET and (key[1] + 1) * 60 + DESTROY_AFTER_S <= now_s)
+                if (key[0] == BUCKET and _destroy_at_s(key[1]) <= now_s)
                 or (key[0] == DAY and key[1] < keep_from)
             ]
             for key in due:
@@ -131,60 +131,90 @@ class FileRing:
         return found[_MODES.index(mode)]
 
     async def _make(self, wanted: Iterable[tuple[str, int]]) -> None:
-        made = {key: self._randomness.bytes(2 * KEY_LENGTH) for key in wanted}
-        if not made:
-            return
-        await asyncio.to_thread(self._write, made)
-        for key, pair in made.items():
-            self._keys[key] = (pair[:KEY_LENGTH], pair[KEY_LENGTH:])
+        fresh = {key: self._randomness.bytes(2 * KEY_LENGTH) for key in wanted}
+        if fresh:
+            kept = await asyncio.to_thread(self._write, fresh)
+            self._keys.update({key: _halves(pair) for key, pair in kept.items()})
 
     # --- files; called in a thread -----------------------------------------------------------------
 
     def _path(self, key: tuple[str, int]) -> Path:
         return self._directory / f"{key[0]}-{key[1]}.key"
 
-    def _write(self, made: dict[tuple[str, int], bytes]) -> None:
-        for key, pair in made.items():
-            # A half-written file of a crashed process is overwritten; nothing was sealed under it.
-            descriptor = os.open(self._path(key), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(seal(self._wrapping, _KEY_ID, pair, _aad(key)))
-                file.flush()
-                os.fsync(file.fileno())
+    def _write(self, fresh: dict[tuple[str, int], bytes]) -> dict[tuple[str, int], bytes]:
+        """Write keys, durably; give those that stand, which another process may have made first."""
+        kept = {key: self._write_one(key, pair) for key, pair in fresh.items()}
         sync_directory(self._directory)
+        return kept
+
+    def _write_one(self, key: tuple[str, int], pair: bytes) -> bytes:
+        path = self._path(key)
+        draft = path.with_suffix(f".{os.getpid()}.draft")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(seal(self._wrapping, _KEY_ID, pair, _aad(key)))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            # Whole or not at all, and never over a key under which something may be sealed already.
+            path.hardlink_to(draft)
+        except FileExistsError:
+            pair = unseal(self._wrapping, path.read_bytes(), _aad(key))
+        draft.unlink()
+        return pair
 
     def _load(self) -> None:
+        """Load what lives and destroy what is due.
+
+        Raises:
+            ConfigurationError: a living key does not open: the ring is another vault's, or damaged.
+        """
         now_s = self._clock.now().timestamp()
         due: list[tuple[str, int]] = []
         for path in self._directory.glob("*.key"):
             kind, _, number = path.stem.partition("-")
             key = (kind, int(number))
-            if kind == BUCKET and (key[1] + 1) * 60 + DESTROY_AFTER_S <= now_s:
+            if kind == BUCKET and _destroy_at_s(key[1]) <= now_s:
                 due.append(key)
                 continue
             try:
-                pair = unseal(self._wrapping, path.read_bytes(), _aad(key))
+                self._keys[key] = _halves(unseal(self._wrapping, path.read_bytes(), _aad(key)))
             except CannotOpen:
-                # Torn while it was written or half destroyed: nothing living was sealed under it.
+                if kind == BUCKET or key[1] >= int(now_s // 86_400):
+                    raise refuse("The ring holds keys of another vault, or is damaged.") from None
+                # Its destruction was interrupted.
                 due.append(key)
-                continue
-            self._keys[key] = (pair[:KEY_LENGTH], pair[KEY_LENGTH:])
         self._destroy(due)
+        for draft in self._directory.glob("*.draft"):
+            # Left by a crash before it was linked, unless another process is writing it right now.
+            if draft.stat().st_mtime < now_s - 60:
+                draft.unlink(missing_ok=True)
 
     def _destroy(self, due: Iterable[tuple[str, int]]) -> None:
-        destroyed = False
-        for key in due:
-            path = self._path(key)
-            if not path.exists():
-                continue
+        destroyed = [key for key in due if self._destroy_one(self._path(key))]
+        if destroyed:
+            sync_directory(self._directory)
+
+    def _destroy_one(self, path: Path) -> bool:
+        """Overwrite and unlink; false when another process has."""
+        try:
             with path.open("r+b") as file:
-                file.write(os.urandom(path.stat().st_size))
+                file.write(os.urandom(os.fstat(file.fileno()).st_size))
                 file.flush()
                 os.fsync(file.fileno())
             path.unlink()
-            destroyed = True
-        if destroyed:
-            sync_directory(self._directory)
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def _halves(pair: bytes) -> tuple[bytes, bytes]:
+    return pair[:KEY_LENGTH], pair[KEY_LENGTH:]
+
+
+def _destroy_at_s(minute: int) -> int:
+    """Give when a bucket is destroyed, in seconds since 1970."""
+    return (minute + 1) * 60 + DESTROY_AFTER_S
 
 
 def ring_problem(directory: Path, *, data_dir: Path) -> str | None:
