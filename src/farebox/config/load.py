@@ -103,7 +103,10 @@ def _pairs(value: str, variable: str) -> dict[str, str]:
 
 def _set(values: dict[str, Any], path: list[str], value: Any) -> None:
     for name in path[:-1]:
-        values = values.setdefault(name, {})
+        below = values.setdefault(name, {})
+        if not isinstance(below, dict):
+            raise _refuse(f"Settings: {name} is a table of settings and a setting at once.")
+        values = cast("dict[str, Any]", below)
     values[path[-1]] = value
 
 
