@@ -26,7 +26,11 @@ def command() -> None:
 @json_option
 @click.option("--merchant", required=True, help="The merchant's id.")
 @click.option(
-    "--kind", type=click.Choice([kind.value for kind in ApiKeyKind]), default="secret", show_default=True
+    "--kind",
+    type=click.Choice([kind.value for kind in ApiKeyKind]),
+    default="secret",
+    show_default=True,
+    help="A publishable key only mints; a browser may hold it.",
 )
 @click.option(
     "--scope", multiple=True, type=click.Choice([scope.value for scope in Scope]), help="Narrow it."

@@ -53,7 +53,9 @@ curl -s {base_url}/v1/payments/$PAYMENT/refunds \\
 
 
 @click.command()
-@click.option("--data-dir", type=click.Path(), default=".farebox/demo", show_default=True)
+@click.option(
+    "--data-dir", type=click.Path(), default=".farebox/demo", show_default=True, help="Made if it is missing."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=int, default=8080, show_default=True, help="Main port.")
 @run

@@ -24,7 +24,13 @@ def command() -> None:
 @data_dir_option
 @json_option
 @click.option("--name", required=True, help="What you call the merchant.")
-@click.option("--mode", type=click.Choice([mode.value for mode in Mode]), default="test", show_default=True)
+@click.option(
+    "--mode",
+    type=click.Choice([mode.value for mode in Mode]),
+    default="test",
+    show_default=True,
+    help="Test data and live data never meet.",
+)
 @run
 async def create(
     data_dir: str | None, database_url: str | None, config: str | None, name: str, mode: str, *, as_json: bool
