@@ -246,7 +246,11 @@ class Operations(Protocol):
         ...
 
     async def compensate(self, operation: Operation) -> None:
-        """Note that a closed operation got a late approval which must be reversed (R4)."""
+        """Note that a declined or reversed operation got a late approval which must be reversed (R4).
+
+        A failed one never does: nothing of it was sent, so its idempotency key and with it its reference
+        may have passed on to a repetition, and what is approved under the reference is that one's.
+        """
         ...
 
     async def due_for_recovery(self, limit: int) -> Sequence[Operation]:

@@ -60,6 +60,10 @@ class _Join:
     patience_s: float | None
 
 
+async def _nothing() -> None:
+    """Be the work of a promise."""
+
+
 @coroutine
 def _join(task: Task[Any], patience_s: float | None) -> Generator[_Join, None, None]:
     yield _Join(task, patience_s)
@@ -89,6 +93,20 @@ class Scheduler:
             process.tasks.append(task)
         self._schedule(task, 0)
         return task
+
+    def promise(self) -> Task[Any]:
+        """Give something to wait for that nobody works on; `keep` ends the wait."""
+        work = _nothing()
+        work.close()
+        return Task(work, None)
+
+    def keep(self, promise: Task[Any], result: object) -> None:
+        """Give whoever waits for a promise its result."""
+        self._finish(promise, result=result)
+
+    def fail(self, promise: Task[Any], error: Exception) -> None:
+        """Break a promise."""
+        self._finish(promise, error=error)
 
     async def wait_for(self, task: Task[T], patience_s: float | None = None) -> T:
         """Wait for a task's result.

@@ -16,6 +16,7 @@ from farebox.domain.access import Mode, Tenant
 from farebox.domain.errors import FareboxError
 from farebox.domain.ids import MerchantAccountId, MerchantId
 from farebox.domain.merchants import Merchant, MerchantAccount
+from farebox.ports.processors import Processor
 from farebox.ports.storage import UnitOfWork
 from farebox.testing.clock import START, SeededRandomness, VirtualClock
 from farebox.testing.crypto import MemoryRing, new_keyset, open_vault
@@ -83,15 +84,15 @@ class World:
         for number in range(self.rules.processes):
             self.scheduler.spawn(self._supervise(number))
 
-    def start(self, name: str, weather: Weather) -> tuple[Process, Node]:
-        """Start a process."""
+    def start(self, name: str, weather: Weather, processor: Processor | None = None) -> tuple[Process, Node]:
+        """Start a process, connected to the acquirer by a line or straight to another processor."""
         process = Process(name)
         sky = Sky(self.scheduler, weather, process)
         node = build_node(
             storage=SimulatedStorage(self.database, sky),
             vault=self.vault,
             secrets=self.secrets,
-            processor=SimulatedLine(self.scheduler, sky, self.wire, self.acquirer),
+            processor=processor or SimulatedLine(self.scheduler, sky, self.wire, self.acquirer),
             sandbox=self.acquirer,
             clock=self.clock,
             randomness=self.dice,

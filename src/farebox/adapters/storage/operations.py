@@ -66,16 +66,17 @@ POSTPONE: LiteralString = (
     " WHERE id = $3 AND merchant_id = $4 AND mode = $5"
     " AND (reversing = 1 OR state IN ('submitted', 'in_doubt', 'pending'))"
 )
+# Nothing of a failed operation was sent: what is approved under its reference is its repetition.
 COMPENSATE: LiteralString = (
     "UPDATE operation SET reversing = 1, next_attempt_at = farebox_now(),"
     " processor_id = COALESCE(processor_id, $1)"
     " WHERE id = $2 AND merchant_id = $3 AND mode = $4"
-    " AND state IN ('declined', 'failed', 'reversed')"
+    " AND state IN ('declined', 'reversed')"
 )
 COMPENSATED: LiteralString = (
     "UPDATE operation SET reversing = 0, next_attempt_at = NULL"
     " WHERE id = $1 AND merchant_id = $2 AND mode = $3"
-    " AND state IN ('declined', 'failed', 'reversed')"
+    " AND state IN ('declined', 'reversed')"
 )
 _LEASE: LiteralString = (
     "UPDATE operation SET next_attempt_at = farebox_now() + 30000000 WHERE id IN ("
