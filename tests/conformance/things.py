@@ -1,0 +1,87 @@
+"""Rows to store: small, valid, different from one another."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from farebox.domain.access import Mode, Tenant
+from farebox.domain.ids import (
+    MerchantId,
+    OperationId,
+    PaymentId,
+    SingleUseTokenId,
+)
+from farebox.domain.instruments import InstrumentKind, InstrumentSummary
+from farebox.domain.merchants import Merchant
+from farebox.domain.money import Money
+from farebox.domain.operations import Operation, OperationKind, OperationState
+from farebox.domain.payments import Payment
+from farebox.domain.tokens import SealedSingleUse, SingleUseToken, TokenState
+
+_numbers = itertools.count(1)
+TENANT = Tenant(MerchantId("mer_1"), Mode.TEST)
+STRANGER = Tenant(MerchantId("mer_2"), Mode.TEST)
+SUMMARY = InstrumentSummary(kind=InstrumentKind.CARD, last_four="4242", brand="visa", bin="424242")
+SEALED = SealedSingleUse(bucket_minute=1, payload=b"payload", details=b"details", cvc=b"cvc")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251  # rows of a real database need the real time
+
+
+def merchant(tenant: Tenant = TENANT) -> Merchant:
+    return Merchant(id=tenant.merchant_id, mode=tenant.mode, name="Shop", created_at=now())
+
+
+def single_use_token(*, lives: timedelta = timedelta(minutes=10), **changes: Any) -> SingleUseToken:
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "id": SingleUseTokenId(f"tok_{number:026}"),
+        "tenant": TENANT,
+        "token_mac": os.urandom(32),
+        "state": TokenState.MINTED,
+        "summary": SUMMARY,
+        "fingerprint": os.urandom(32),
+        "created_at": now(),
+        "expires_at": now() + lives,
+        "dialect": "native",
+        "sealed": SEALED,
+    }
+    return SingleUseToken(**{**values, **changes})
+
+
+def payment(**changes: Any) -> Payment:
+    values: dict[str, Any] = {
+        "id": PaymentId(f"pay_{next(_numbers):026}"),
+        "tenant": TENANT,
+        "kind": OperationKind.AUTHORIZATION,
+        "state": OperationState.SUBMITTED,
+        "amount_minor": 1000,
+        "currency": "USD",
+        "created_at": now(),
+        "summary": SUMMARY,
+        "dialect": "native",
+        "processor": "sandbox",
+    }
+    return Payment(**{**values, **changes})
+
+
+def operation(of: Payment, **changes: Any) -> Operation:
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "id": OperationId(f"op_{number:026}"),
+        "tenant": of.tenant,
+        "payment_id": of.id,
+        "kind": of.kind,
+        "money": Money(1000, "USD"),
+        "state": OperationState.SUBMITTED,
+        "created_at": now(),
+        "send_by": now() + timedelta(seconds=2),
+        "processor": "sandbox",
+        "processor_reference": f"ref_{number}",
+        "next_attempt_at": now() + timedelta(seconds=20),
+    }
+    return Operation(**{**values, **changes})
