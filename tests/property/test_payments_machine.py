@@ -182,6 +182,8 @@ def test_the_machine_notices_a_missing_hold(monkeypatch: pytest.MonkeyPatch):
                 stateful_step_count=30,
                 deadline=None,
                 database=None,
+                derandomize=True,
+                report_multiple_bugs=False,
                 phases=[Phase.generate],
             ),
         )

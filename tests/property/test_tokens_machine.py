@@ -216,6 +216,8 @@ def test_the_machine_notices_a_missing_condition(
                 stateful_step_count=40,
                 deadline=None,
                 database=None,
+                derandomize=True,
+                report_multiple_bugs=False,
                 phases=[Phase.generate],
             ),
         )
