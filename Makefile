@@ -42,6 +42,10 @@ format: $(VENV)/.dev ## Format the code and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: docs
+docs: $(VENV)/.dev ## Write the documents that are made from the code
+	$(BIN)/python -m tools.docs
+
 .PHONY: lock
 lock: $(VENV)/.dev ## Lock the dependencies again, with hashes
 	$(BIN)/python requirements/lock.py
