@@ -68,12 +68,12 @@ async def test_mint_look_verify_pay_replay_refund_and_all_of_it_after_a_restart(
 
     assert server.stop() == 0
     server.start()
-    client.moved(server.port)
+    await client.moved(server.port)
     assert (await client.ask("GET", payment)).body == before.body
     assert (await client.ask("GET", f"/v1/single_use_tokens/{token}")).value["status"] == "spent"
     again = await client.ask("POST", "/v1/payments", payment_body(token), idempotency_key="order-1")
     assert again.body == paid.body
-    client.close()
+    await client.close()
 
     books = server.books()
     assert sorted((entry.kind, entry.amount_minor, entry.state, entry.received) for entry in books) == [
@@ -105,9 +105,9 @@ async def test_a_stopping_server_finishes_what_is_in_flight(
         await client.ask("GET", "/livez")
 
     server.start()
-    client.moved(server.port)
+    await client.moved(server.port)
     assert (await client.ask("GET", f"/v1/payments/{paid.value['id']}")).value["status"] == "captured"
-    client.close()
+    await client.close()
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

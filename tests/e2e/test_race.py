@@ -76,7 +76,7 @@ async def race(server: Server, tokens_count: int, key_of: Callable[[str, int], s
         raced.answers[number] = list(await asyncio.gather(*paying))
     for connection in connections:
         connection.close()
-    client.close()
+    await client.close()
     return raced
 
 

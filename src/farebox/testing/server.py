@@ -67,7 +67,7 @@ class Server:
             directory: an empty directory; data, key, ring and log come to lie in it side by side.
             database_url: `postgresql://…` instead of the embedded database.
             settings: settings by their name in the environment without `FAREBOX_`, like `LOG_LEVEL`.
-            program: what is started with `init` and `serve`; another one than Farebox in negative controls.
+            program: what is started with `serve`; another one than Farebox in negative controls.
         """
         self.data_dir = directory / "data"
         self.log_path = directory / "server.log"
@@ -97,7 +97,7 @@ class Server:
             ServerFailed: it ended with another code than 0.
         """
         ended = subprocess.run(  # noqa: S603  # the program under test
-            [*self._program, *arguments], env=self._environment, capture_output=True, timeout=60, check=False
+            [*PROGRAM, *arguments], env=self._environment, capture_output=True, timeout=60, check=False
         )
         if ended.returncode != 0:
             raise ServerFailed(f"{arguments[0]} ended with {ended.returncode}: {ended.stderr.decode()}")
