@@ -89,7 +89,7 @@ def open_pkcs11_kek(
     errors = library.exceptions.PKCS11Error
     try:
         token = library.lib(module).get_token(token_label=token_label)
-        session = token.open(rw=True, user_pin=pin)
+        session = _log_in(library, token, pin)
     except (errors, OSError, RuntimeError):
         raise refuse("The PKCS#11 token cannot be opened with these settings.") from None
     try:
@@ -100,6 +100,14 @@ def open_pkcs11_kek(
             raise refuse("There is no such key in the PKCS#11 token; 'farebox init' makes one.") from None
         key = _generate(library, session, key_label)
     return Pkcs11Kek(library, session, key, f"pkcs11:{token_label}:{key_label}")
+
+
+def _log_in(library: Any, token: Any, pin: str) -> Any:
+    try:
+        return token.open(rw=True, user_pin=pin)
+    except library.exceptions.UserAlreadyLoggedIn:
+        # A login counts for the whole process: a new key-encryption key may lie beside the old one.
+        return token.open(rw=True)
 
 
 def _generate(library: Any, session: Any, label: str) -> Any:
