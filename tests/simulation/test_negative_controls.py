@@ -91,7 +91,7 @@ def test_the_schema_stops_a_double_spend_even_without_r1():
     """I1, I2: index and trigger refuse the second spend when the code above them is wrong."""
     rules = Rules(parts=Parts(purchases=ReadThenWrite))
     assert first_violation(range(80), rules, of="I2") is None
-    assert first_violation(range(80), rules, of="I1") is None
+    assert first_violation(range(80), rules, of="I1:") is None
 
 
 # --- R2 --------------------------------------------------------------------------------------------

@@ -83,13 +83,23 @@ def acknowledged_is_durable(evidence: Evidence) -> Iterable[str]:
 
 
 def spent_means_settled(evidence: Evidence) -> Iterable[str]:
-    """I4: a token is spent if and only if an operation that consumes it got a final answer."""
-    for token_id, state, settled in evidence.database.rows(
+    """I4: spent if and only if an operation that consumes it got a final answer, or it was stored."""
+    stored = 0
+    for token_id, state, settled, operation_id in evidence.database.rows(
         "SELECT id, state, (SELECT COUNT(*) FROM operation o WHERE o.token_id = t.id AND o.consumes_token = 1"
-        " AND o.state IN ('approved', 'declined', 'reversed')) FROM single_use_token t"
+        " AND o.state IN ('approved', 'declined', 'reversed')),"
+        " (SELECT o.id FROM operation o WHERE o.id = t.operation_id) FROM single_use_token t"
     ):
-        if (state == "spent") != (settled > 0) or state == "reserved":
+        if state == "spent" and operation_id is None and not settled:
+            stored += 1
+        elif (state == "spent") != (settled > 0) or state == "reserved":
             yield f"I4: {token_id} is {state} with {settled} settled operations"
+    ((kept,),) = evidence.database.rows(
+        "SELECT COUNT(*) FROM stored_token WHERE id NOT IN"
+        " (SELECT saved_token_id FROM payment WHERE saved_token_id IS NOT NULL)"
+    )
+    if stored != kept:
+        yield f"I4: {stored} tokens were spent to be stored, and {kept} credentials are"
 
 
 def no_reserve_after_expiry(evidence: Evidence) -> Iterable[str]:

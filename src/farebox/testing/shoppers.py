@@ -34,12 +34,15 @@ from farebox.services.commands import (
     RevokeSingleUseToken,
     SaveCredential,
     SingleUseTokenView,
+    StoreCredential,
+    StoredTokenView,
 )
 from farebox.testing.scheduler import OutOfPatience, ProcessDied
 from farebox.testing.world import OFFSETS, TENANTS, World
 
 NUMBERS = ("4242424242424242", "5555555555554444", "4000000000000002", "4000000000009995")
 """Published test numbers: two that are approved, a hard and a soft decline."""
+_MOVEMENTS = (OperationKind.CAPTURE, OperationKind.CAPTURE, OperationKind.REFUND, OperationKind.VOID)
 _TRY_AGAIN = frozenset(
     {
         ErrorCode.STORAGE_BUSY,
@@ -73,6 +76,8 @@ def render(view: Any) -> bytes:
     """Write what a merchant would read."""
     if isinstance(view, SingleUseTokenView):
         return json.dumps({"token": view.string}).encode()
+    if isinstance(view, StoredTokenView):
+        return json.dumps({"stored": view.string}).encode()
     if isinstance(view, PaymentView):
         operation = view.operation
         return json.dumps(
@@ -129,7 +134,7 @@ class Shoppers:
                 Action(2, self._verify),
                 Action(1, self._look),
                 Action(1, self._revoke),
-                Action(6, self._follow_up),
+                Action(8, self._follow_up),
                 Action(2, self._pay_in_clear),
                 Action(2, self._pay_stored),
                 Action(4, self._repeat),
@@ -180,8 +185,15 @@ class Shoppers:
         racers = 1 + self._dice.below(3)
         scheduler = self._world.scheduler
         tasks = [scheduler.spawn(self._pay(tenant, command)) for _ in range(racers)]
+        if self._dice.chance(0.2):
+            tasks.append(scheduler.spawn(self._store(tenant, token)))
         for task in tasks:
             await scheduler.wait_for(task)
+
+    async def _store(self, tenant: Tenant, token: TokenString) -> None:
+        answer = await self._order(tenant, StoreCredential(FromSingleUseToken(token)))
+        if answer is not None:
+            self._stored.append((tenant, TokenString(answer["stored"])))
 
     async def _verify(self) -> None:
         if self._tokens:
@@ -201,20 +213,29 @@ class Shoppers:
             await self._order(tenant, RevokeSingleUseToken(token), keyed=False)
 
     async def _follow_up(self) -> None:
+        """Capture, void and refund one payment, up to four at once."""
         if not self._payments:
             return
         tenant, payment_id = self._pick(self._payments)
-        kind = self._dice.choose((OperationKind.CAPTURE, OperationKind.VOID, OperationKind.REFUND))
-        amount_minor = None if self._dice.chance(0.4) else 1 + self._dice.below(1200)
-        target_id = None
-        if kind is OperationKind.VOID and self._dice.chance(0.5):
-            rows = self._world.database.rows(
-                "SELECT id FROM operation WHERE payment_id = ? AND kind IN ('capture', 'refund') ORDER BY id",
-                payment_id,
-            )
-            if rows:
-                target_id, amount_minor = OperationId(self._dice.choose(rows)[0]), None
-        await self._order(tenant, FollowUp(payment_id, kind, amount_minor, target_id))
+        scheduler = self._world.scheduler
+        tasks = [
+            scheduler.spawn(self._order(tenant, self._movement(payment_id)))
+            for _ in range(1 + self._dice.below(4))
+        ]
+        for task in tasks:
+            await scheduler.wait_for(task)
+
+    def _movement(self, payment_id: PaymentId) -> FollowUp:
+        kind = self._dice.choose(_MOVEMENTS)
+        amount_minor = None if self._dice.chance(0.2) else 1 + self._dice.below(500)
+        if kind is not OperationKind.VOID or self._dice.chance(0.5):
+            return FollowUp(payment_id, kind, amount_minor)
+        targets = self._world.database.rows(
+            "SELECT id FROM operation WHERE payment_id = ? AND kind IN ('capture', 'refund') ORDER BY id",
+            payment_id,
+        )
+        target_id = OperationId(self._dice.choose(targets)[0]) if targets else None
+        return FollowUp(payment_id, kind, None, target_id)
 
     async def _pay_in_clear(self) -> None:
         tenant = self._dice.choose(TENANTS)
@@ -267,7 +288,8 @@ class Shoppers:
     async def _pay(self, tenant: Tenant, command: Pay) -> None:
         answer = await self._order(tenant, command)
         if answer is not None:
-            self._payments.append((tenant, PaymentId(answer["payment"])))
+            if answer["state"] != "declined":
+                self._payments.append((tenant, PaymentId(answer["payment"])))
             if answer["saved"]:
                 self._stored.append((tenant, TokenString(answer["saved"])))
 
