@@ -25,21 +25,24 @@ def full_scale() -> bool:
     return os.environ.get("FAREBOX_PROOF_SCALE") == "full"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest) -> str | None:
-    """An empty database: none for the embedded one, else a URL."""
-    if request.param == "sqlite":
-        return None
-    uri: str = request.getfixturevalue("postgres")
+@pytest.fixture
+def postgres_url(postgres: str) -> str:
+    """An empty PostgreSQL database."""
     name = f"farebox_{next(_numbers)}"
 
     async def create() -> None:
-        connection: Any = await asyncpg.connect(uri)
+        connection: Any = await asyncpg.connect(postgres)
         await connection.execute(f"CREATE DATABASE {name}")
         await connection.close()
 
     asyncio.run(create())
-    return uri.replace("/postgres?", f"/{name}?")
+    return postgres.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """An empty database: none for the embedded one, else a URL."""
+    return None if request.param == "sqlite" else request.getfixturevalue("postgres_url")
 
 
 @pytest.fixture
