@@ -26,6 +26,10 @@ test: $(VENV)/.dev ## Run every test (PYTEST_ARGS=… passes arguments on)
 		echo "softhsm2 is not installed: the PKCS#11 tests are skipped (apt-get install softhsm2)." >&2
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+.PHONY: proofs
+proofs: $(VENV)/.dev ## Run the races and the kill storms at the size that is claimed (most of an hour)
+	FAREBOX_PROOF_SCALE=full $(BIN)/python -m pytest -rP tests/e2e/test_race.py tests/e2e/test_kill_storm.py
+
 .PHONY: check
 check: $(VENV)/.dev ## Check style, types and import rules
 	$(BIN)/ruff check .
