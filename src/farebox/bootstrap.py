@@ -513,6 +513,7 @@ async def _serve(
             await server.run_until_stopped(
                 [sock for _, sock in opened],
                 lambda: _started({listener.dialect: listener.port for listener, _ in opened}, started),
+                readiness.stop,
             )
         finally:
             notify("STOPPING=1")

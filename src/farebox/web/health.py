@@ -15,11 +15,15 @@ class Readiness:
     def __init__(self, checks: Mapping[str, Check]) -> None:
         """Take the checks by name."""
         self._checks = checks
-        self.is_stopping = False
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """Be ready no more, so that a balancer sends nobody while requests in flight are finished."""
+        self._is_stopping = True
 
     async def report(self, *, verbose: bool) -> tuple[int, bytes]:
         """Give status and JSON body; `verbose` names the checks."""
-        results = {"running": not self.is_stopping}
+        results = {"running": not self._is_stopping}
         for name, check in self._checks.items():
             try:
                 results[name] = await check()

@@ -107,13 +107,22 @@ class FareboxServer(Server):
     """uvicorn, with our signals: it returns when it has stopped, so that the caller closes the rest."""
 
     _announce: Callable[[], None]
+    _stopping: Callable[[], None]
 
-    async def run_until_stopped(self, sockets: list[socket.socket], started: Callable[[], None]) -> None:
-        """Serve until SIGINT, SIGTERM or `stop`; a second signal cuts what is in flight."""
+    async def run_until_stopped(
+        self, sockets: list[socket.socket], started: Callable[[], None], stopping: Callable[[], None]
+    ) -> None:
+        """Serve until SIGINT, SIGTERM or `stop`; a second signal cuts what is in flight.
+
+        Args:
+            sockets: bound ones.
+            started: told when they listen.
+            stopping: told when the end has begun.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
-        self._announce = started
+        self._announce, self._stopping = started, stopping
         try:
             await self._serve(sockets)
         finally:
@@ -124,6 +133,7 @@ class FareboxServer(Server):
         """Finish what is in flight and return; at once when asked again."""
         self.force_exit = self.should_exit
         self.should_exit = True
+        self._stopping()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and tell so."""

@@ -42,6 +42,6 @@ async def test_one_check_that_does_not_hold_is_enough(check: object) -> None:
 async def test_a_stopping_node_is_not_ready() -> None:
     """The balancer sends nobody more while requests in flight are finished."""
     readiness = Readiness({"storage": holds})
-    readiness.is_stopping = True
+    readiness.stop()
     status, body = await readiness.report(verbose=False)
     assert (status, json.loads(body)) == (503, {"status": "not_ready"})
