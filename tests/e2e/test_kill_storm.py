@@ -11,6 +11,7 @@ import asyncio
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
@@ -25,6 +26,9 @@ KILLS = {"sqlite": 12, "postgres": 6}
 KILLS_FULL = 200
 KILLS_OF_CONTROL = 5
 SHOPPERS = 16
+OPEN_MAX = 96
+"""Purchases under way, most of which wait for recovery. More would keep a young server from all else."""
+LIFE_MAX_S = 10
 SETTINGS = {"ACCESS_LOG": "false", "RATE_LIMITS__PER_S": "0", "SANDBOX__TIMEOUT_S": "0.5"}
 ANSWER_FIRST = (sys.executable, str(Path(__file__).with_name("programs") / "answer_first.py"))
 REST_WITHIN_S = 240
@@ -100,17 +104,29 @@ class Storm:
     client: Client
     purchases: list[Purchase] = field(default_factory=list)
     interrupted: int = 0
+    answered: int = 0
+    _enough: int = 0
+    _has_answered_enough: asyncio.Event = field(default_factory=asyncio.Event)
     _up: asyncio.Event = field(default_factory=asyncio.Event)
     _closing: bool = False
+    _open: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPEN_MAX))
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SHOPPERS))
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def rage(self, kills: int) -> None:
-        """Shop, and kill and start the server again so many times; return with a running server."""
+        """Shop, and kill and start the server again so many times; return with a running server.
+
+        A server lives until it has given some answers, on a slow machine longer than on a fast one.
+        """
         self._up.set()
         shop = asyncio.create_task(self._keep_shopping())
         for number in range(kills):
-            await asyncio.sleep(0.15 + number * 37 % 100 * 0.006)
+            self._enough = self.answered + 20 + number * 37 % 100
+            self._has_answered_enough.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._has_answered_enough.wait(), LIFE_MAX_S)
+            # Not always at the moment of an answer.
+            await asyncio.sleep(number * 53 % 50 * 0.001)
             await self.kill()
         self._closing = True
         await shop
@@ -140,6 +156,7 @@ class Storm:
 
     async def _keep_shopping(self) -> None:
         for serial in count():
+            await self._open.acquire()
             await self._slots.acquire()
             await self._up.wait()
             if self._closing:
@@ -152,6 +169,7 @@ class Storm:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
+        self._open.release()
         if not task.cancelled():
             task.result()
 
@@ -188,12 +206,17 @@ class Storm:
                 answer = await self.ask(request)
             except ConnectionLost:
                 self.interrupted += 1
-                turn.give_up()
                 continue
             if answer.status != 503 and answer.code != "idempotency_in_progress":
+                self._count()
                 return answer
             turn.give_up()
             await asyncio.sleep(3)
+
+    def _count(self) -> None:
+        self.answered += 1
+        if self.answered >= self._enough:
+            self._has_answered_enough.set()
 
 
 class Turn:
