@@ -6,6 +6,7 @@ This is the only module that pairs a port with its adapter, and a command with i
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -521,6 +522,9 @@ async def _serve(
 
 
 def _started(ports: Mapping[str | None, int], started: Callable[[Mapping[str | None, int]], None]) -> None:
+    # What start-up made stays for good: leave it out of every later collection.
+    gc.collect()
+    gc.freeze()
     notify("READY=1")
     started(ports)
 

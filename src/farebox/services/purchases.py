@@ -541,7 +541,8 @@ class Purchases:
         payment = reserved.payment
         saved = None
         if kept is not None:
-            payment = replace(payment, saved_token_id=kept.token.id)
+            agreement_id = kept.token.agreement_id or payment.agreement_id
+            payment = replace(payment, saved_token_id=kept.token.id, agreement_id=agreement_id)
         recorded = await self._ledger.record(
             uow,
             reserved.operation,

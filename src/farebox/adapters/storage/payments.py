@@ -45,9 +45,9 @@ LOCK: LiteralString = (
 UPDATE: LiteralString = (
     "UPDATE payment SET state = $1, status = $2, authorized_minor = $3, captured_minor = $4,"
     " refunded_minor = $5, voided_minor = $6, capturing_minor = $7, refunding_minor = $8,"
-    " voiding_minor = $9, saved_token_id = $10, avs = $11, cvc_check = $12, decline = $13,"
-    " authorization_code = $14, network_transaction_id = $15, version = version + 1"
-    " WHERE id = $16 AND merchant_id = $17 AND mode = $18 AND version = $19"
+    " voiding_minor = $9, saved_token_id = $10, agreement_id = $11, avs = $12, cvc_check = $13,"
+    " decline = $14, authorization_code = $15, network_transaction_id = $16, version = version + 1"
+    " WHERE id = $17 AND merchant_id = $18 AND mode = $19 AND version = $20"
 )
 PAGE: LiteralString = f"SELECT {_COLUMNS} FROM payment WHERE merchant_id = $1 AND mode = $2"
 _FILTERS: dict[str, Filter] = {
@@ -122,6 +122,7 @@ class Payments:
                 payment.status.value,
                 *_amounts(payment),
                 payment.saved_token_id,
+                payment.agreement_id,
                 *_answer(payment),
                 payment.id,
                 payment.tenant.merchant_id,

@@ -435,13 +435,11 @@ def write_payment(view: commands.PaymentView, call: AnyCall) -> wire.PaymentOut:
     return _payment_out(view, [_operation_out(operation) for operation in view.operations])
 
 
-def _payment_out(view: commands.PaymentView, operations: list[wire.OperationOut | str]) -> wire.PaymentOut:
+def _payment_out(view: commands.PaymentView, operations: list[wire.OperationOut] | None) -> wire.PaymentOut:
     payment = view.payment
     saved: dict[StoredTokenKind, str] = {}
-    agreement_id = payment.agreement_id
     if view.saved is not None:
         saved[view.saved.token.kind] = view.saved.string or view.saved.token.id
-        agreement_id = agreement_id or view.saved.token.agreement_id
     return wire.PaymentOut(
         object=_OBJECTS.get(payment.kind, "payment"),
         id=payment.id,
@@ -465,7 +463,7 @@ def _payment_out(view: commands.PaymentView, operations: list[wire.OperationOut 
         operations=operations,
         payment_token=saved.get(StoredTokenKind.PAYMENT_TOKEN),
         recurrence_token=saved.get(StoredTokenKind.RECURRENCE_TOKEN),
-        agreement=agreement_id,
+        agreement=payment.agreement_id,
         customer=payment.customer_id,
         metadata=dict(payment.metadata),
     )
@@ -489,14 +487,9 @@ def _source_out(payment: Payment) -> wire.SourceOut:
 def write_payments(
     page: Page[commands.PaymentView], call: Call[NoBody, wire.PaymentQuery]
 ) -> wire.PaymentListOut:
-    """Show a page of payments; operations are ids unless expanded."""
-    expanded = call.query.expand == "operations"
-    data = [
-        write_payment(view, call)
-        if expanded
-        else _payment_out(view, [str(operation.id) for operation in view.operations])
-        for view in page.items
-    ]
+    """Show a page of payments; their operations only where that was asked for."""
+    is_expanded = call.query.expand == "operations"
+    data = [write_payment(view, call) if is_expanded else _payment_out(view, None) for view in page.items]
     return wire.PaymentListOut(
         data=data, has_more=page.has_more, next_url=_next_url(page, call, data[-1].id if data else None)
     )

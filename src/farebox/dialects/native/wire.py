@@ -305,8 +305,8 @@ class PaymentOut(Answer, frozen=True, kw_only=True):
     decline: DeclineOut | None
     authorization_code: str | None
     network_transaction_id: str | None
-    operations: list[OperationOut | str]
-    """Whole where one payment is shown; ids in lists, unless `expand=operations`."""
+    operations: list[OperationOut] | None
+    """Oldest first; null in lists, unless `expand=operations`."""
     payment_token: str | None
     """What the payment stored: the bearer string in the first answer, the id afterwards."""
     recurrence_token: str | None
