@@ -24,7 +24,7 @@ demo: $(VENV)/.runtime ## Start a server to try, on 127.0.0.1 (PORT=8080), with 
 test: $(VENV)/.dev ## Run every test (PYTEST_ARGS=… passes arguments on)
 	@command -v softhsm2-util >/dev/null || \
 		echo "softhsm2 is not installed: the PKCS#11 tests are skipped (apt-get install softhsm2)." >&2
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto $(PYTEST_ARGS)
 
 .PHONY: proofs
 proofs: $(VENV)/.dev ## Run the races and the kill storms at the size that is claimed (most of an hour)
