@@ -47,7 +47,7 @@ from farebox.dialects.engine import Engine
 from farebox.dialects.native.declaration import NATIVE
 from farebox.dialects.rate_limit import RateLimit
 from farebox.domain.access import Mode, Tenant
-from farebox.domain.errors import ConfigurationError, ErrorCode
+from farebox.domain.errors import MESSAGES, ConfigurationError, ErrorCode
 from farebox.domain.merchants import Merchant
 from farebox.ports.storage import Storage
 from farebox.services import commands
@@ -74,7 +74,7 @@ from farebox.web.app import App, Mounts
 from farebox.web.health import Readiness
 from farebox.web.limits import Limits
 from farebox.web.openapi import openapi
-from farebox.web.pages import pages
+from farebox.web.pages import ErrorText, pages
 from farebox.web.server import Listener, Tls, build_server, open_sockets
 from farebox.worker.loops import Job, Worker
 
@@ -442,6 +442,9 @@ def build_app(services: Services, readiness: Readiness, ports: Mapping[int, str]
             metrics=services.metrics.render,
             metrics_for=settings.metrics,
             description=openapi(NATIVE, version=__version__),
+            errors=[
+                ErrorText(code.value, wire.status, MESSAGES[code]) for code, wire in NATIVE.errors.items()
+            ],
         ),
         on_request=lambda answered: services.metrics.request_answered(
             dialect=answered.dialect,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from ipaddress import ip_address
 from typing import Any, Literal
@@ -22,6 +23,16 @@ _POLICY = (
     b"frame-ancestors 'none'"
 )
 
+
+@dataclass(frozen=True, slots=True)
+class ErrorText:
+    """One row of the table of errors."""
+
+    code: str
+    status: int
+    message: str
+
+
 Metrics = Callable[[], tuple[bytes, bytes]]
 """Gives content type and body."""
 
@@ -32,6 +43,7 @@ def pages(
     metrics: Metrics,
     metrics_for: Literal["loopback", "everyone", "off"],
     description: Mapping[str, Any],
+    errors: Sequence[ErrorText],
 ) -> dict[str, Page]:
     """Pair every page with its path.
 
@@ -40,9 +52,10 @@ def pages(
         metrics: renders `/metrics`.
         metrics_for: who may read them.
         description: the native API's OpenAPI document.
+        errors: what it refuses with, for the page's table.
     """
     document = encode(description)
-    browsable = _render(description)
+    browsable = _render(description, errors)
     style = files("farebox.web").joinpath("static/docs.css").read_bytes()
 
     async def livez(scope: Scope) -> WireResponse:
@@ -94,7 +107,7 @@ def _is_loopback(scope: Scope) -> bool:
     return client is not None and ip_address(client[0]).is_loopback
 
 
-def _render(description: Mapping[str, Any]) -> bytes:
+def _render(description: Mapping[str, Any], errors: Sequence[ErrorText]) -> bytes:
     environment = Environment(
         loader=PackageLoader("farebox.web"),
         autoescape=select_autoescape(),
@@ -103,7 +116,7 @@ def _render(description: Mapping[str, Any]) -> bytes:
     )
     environment.filters["schema_name"] = _schema_name
     environment.filters["type_name"] = _type_name
-    return environment.get_template("docs.html").render(api=description).encode()
+    return environment.get_template("docs.html").render(api=description, errors=errors).encode()
 
 
 def _schema_name(schema: Mapping[str, Any]) -> str:

@@ -12,7 +12,10 @@ from farebox.dialects.dialect import Refusal, WireError
 from farebox.dialects.native.wire import ProblemOut
 from farebox.domain.errors import ErrorCode
 
-DOCUMENTATION = "https://farebox.dev/docs/reference/errors"
+TYPE = "urn:farebox:error:"
+"""Problem types are absolute names (RFC 9457 §3.1.1) for which no server of ours has to answer."""
+DOCUMENTATION = "/docs#error-"
+"""The page that every Farebox serves."""
 
 _UNREADABLE = WireError(400, "Bad request")
 _REFUSED = WireError(422, "Request refused")
@@ -89,14 +92,13 @@ ERRORS: Mapping[ErrorCode, WireError] = {
 
 def write_error(refusal: Refusal) -> ProblemOut:
     """Write a refusal as problem details."""
-    url = f"{DOCUMENTATION}#{refusal.code.value}"
     return ProblemOut(
-        type=url,
+        type=TYPE + refusal.code.value,
         title=refusal.wire.title,
         status=refusal.wire.status,
         detail=refusal.message,
         code=refusal.code.value,
         request_id=refusal.request_id,
-        doc_url=url,
+        doc_url=DOCUMENTATION + refusal.code.value,
         param=refusal.param,
     )

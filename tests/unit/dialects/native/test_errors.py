@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from farebox.dialects.dialect import Refusal
-from farebox.dialects.native.errors import DOCUMENTATION, ERRORS, write_error
+from farebox.dialects.native.errors import ERRORS, write_error
 from farebox.domain.errors import MESSAGES, ErrorCode
 from farebox.domain.ids import RequestId
 
@@ -27,13 +27,13 @@ def test_every_code_has_its_status() -> None:
 def test_a_refusal_is_problem_details(code: ErrorCode) -> None:
     """RFC 9457 §3.1, with our members `code`, `param`, `request_id` and `doc_url`."""
     assert problem(code, param="card.number") == {
-        "type": f"{DOCUMENTATION}#{code.value}",
+        "type": f"urn:farebox:error:{code.value}",
         "title": ERRORS[code].title,
         "status": ERRORS[code].status,
         "detail": MESSAGES[code],
         "code": code.value,
         "request_id": "req_1",
-        "doc_url": f"{DOCUMENTATION}#{code.value}",
+        "doc_url": f"/docs#error-{code.value}",
         "param": "card.number",
     }
     assert "param" not in problem(code)
