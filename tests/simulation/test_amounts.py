@@ -14,7 +14,7 @@ import pytest
 from farebox.adapters.storage.sqlite import SqliteStorage
 from farebox.adapters.system import SystemClock, SystemRandomness
 from farebox.domain.access import Tenant
-from farebox.domain.errors import Conflict, InvalidRequest
+from farebox.domain.errors import Conflict, InvalidRequest, Unavailable
 from farebox.domain.ids import PaymentId, RequestId
 from farebox.domain.instruments import InstrumentKind
 from farebox.domain.money import Money
@@ -32,7 +32,7 @@ from farebox.testing.world import TENANTS, Rules, World
 
 ATTEMPTS = 100_000
 AUTHORIZED = 1000
-AT_ONCE = 2000
+AT_ONCE = 500
 PER_PAYMENT = 100
 CONTEXT: Context[Any] = Context(
     principal=principal_of(TENANTS[0]),
@@ -113,7 +113,8 @@ async def _authorize(application: Application) -> PaymentId:
 async def _attempt(application: Application, command: FollowUp) -> bool:
     try:
         await application.execute(command, CONTEXT)
-    except (Conflict, InvalidRequest):
+    except (Conflict, InvalidRequest, Unavailable):
+        # The last is what R6 says on a machine that is too busy to send in time: nothing was sent.
         return False
     return True
 
