@@ -232,7 +232,8 @@ def contains_pan(text: str) -> bool:
     with a right check digit and a first digit of 2 to 6. A number glued to other digits is not
     found: every long reference would hold one by chance.
     """
-    return next(_find_pans(text), None) is not None
+    # Most texts are names and short words, and this is asked of every one.
+    return len(text) >= _RECOGNISED_LENGTH_MIN and next(_find_pans(text), None) is not None
 
 
 def mask(text: str) -> str:

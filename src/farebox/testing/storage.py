@@ -50,7 +50,7 @@ class Database:
                 self._connection.execute(step.sql)
         self._connection.execute(_OBSERVER)
         self._image = connection.serialize
-        self.unit_of_work: UnitOfWork = SqlUnitOfWork(SqliteConnection(self._connection), chain_mac)
+        self.unit_of_work = SqlUnitOfWork(SqliteConnection(self._connection), chain_mac)
 
     def rows(self, sql: str, *values: Value) -> list[Row]:
         """Ask the database behind everybody's back."""
@@ -63,6 +63,7 @@ class Database:
     def transact(self, work: Callable[[UnitOfWork], Awaitable[T]], *, keep: bool = True) -> T:
         """Run a work and commit it, or undo it all."""
         self._connection.execute("BEGIN IMMEDIATE")
+        self.unit_of_work.begin()
         try:
             result = _drive(work(self.unit_of_work))
         except BaseException:

@@ -73,32 +73,34 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
 
         head_since: float | None = None
         head_received = 0
+        """Bytes of segments that came before the head was whole."""
+        segment = 0
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             self.head_since = self.loop.time()
             super().connection_made(transport)
 
         def data_received(self, data: bytes) -> None:
-            self.head_received += len(data)
-            if self.head_since is None and self._is_between_requests():
-                self.head_since, self.head_received = self.loop.time(), len(data)
+            self.segment = len(data)
             super().data_received(data)
-            if self.head_since is not None and self.head_received > limits.head_bytes:
-                self.send_400_response("The request's headers are too large.")
+            if self.head_since is not None:
+                self.head_received += self.segment
+                if self.head_received > limits.head_bytes:
+                    self.send_400_response("The request's headers are too large.")
+
+        def on_message_begin(self) -> None:
+            self.head_since, self.head_received = self.loop.time(), 0
+            super().on_message_begin()
 
         def on_headers_complete(self) -> None:
             self.head_since = None
             if len(self.headers) > limits.headers or (
-                self.head_received > limits.head_bytes
+                self.head_received + self.segment > limits.head_bytes
                 and sum(len(name) + len(value) for name, value in self.headers) > limits.head_bytes
             ):
                 # Becomes a 400 in the parser's caller.
                 raise ValueError
             super().on_headers_complete()
-
-        def _is_between_requests(self) -> bool:
-            # uvicorn sets the cycle with the first request; until then it is nothing.
-            return not self.cycle or (self.cycle.response_complete and not self.cycle.more_body)
 
     return BoundedProtocol
 

@@ -21,8 +21,8 @@ async def commit_queue(self: SqliteStorage) -> None:
         while self._queue:
             if not await self._begin(loop):
                 continue
-            for job, result in self._run_batch():
-                sqlite._resolve(job.future, result, None)
+            for job, result, error in self._run_batch(self._take_batch(), has_savepoints=True) or ():
+                sqlite._resolve(job.future, result, error)
             await asyncio.sleep(COMMIT_AFTER_S)
             await loop.run_in_executor(self._thread, self._commit)
     finally:

@@ -31,12 +31,19 @@ class Audit:
         """Bind to a transaction and to the key the chain is made with."""
         self._connection = connection
         self._chain_mac = chain_mac
+        self._head: tuple[int, bytes] | None = None
+
+    def begin(self) -> None:
+        """Forget where the chain ends: a transaction begins, or a part of it was undone."""
+        self._head = None
 
     async def append(self, entries: Sequence[AuditEntry]) -> None:
         """Chain entries to the end of this connection's chain."""
         chain = self._connection.chain
-        head = await self._connection.fetch_one(HEAD, (chain,))
-        position, mac = (head[0], head[1]) if head else (0, b"")
+        if self._head is None:
+            row = await self._connection.fetch_one(HEAD, (chain,))
+            self._head = (row[0], row[1]) if row else (0, b"")
+        position, mac = self._head
         for entry in entries:
             position += 1
             mac = self._chain_mac(mac, canonical_bytes(chain, position, entry))
@@ -55,6 +62,7 @@ class Audit:
                     mac,
                 ),
             )
+        self._head = (position, mac)
 
     async def chains(self) -> Sequence[str]:
         """Name every chain."""

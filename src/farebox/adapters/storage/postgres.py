@@ -200,6 +200,7 @@ class PostgresStorage:
         async with self._slot() as slot:
             slot.was_warned = False
             await _statement(slot, _BEGIN)
+            slot.uow.begin()
             result = await self._run(slot, work)
             await self._commit(slot)
             return result

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -80,6 +80,8 @@ class Sqlite(Protocol):
     def execute(self, statements: str, bindings: Sequence[Value] | None = None) -> Statements: ...
 
     def changes(self) -> int: ...
+
+    def total_changes(self) -> int: ...
 
     def set_busy_timeout(self, milliseconds: int) -> None: ...
 
@@ -148,6 +150,10 @@ class _Job:
 
     work: Work[Any]
     future: asyncio.Future[Any]
+
+
+_Done = tuple[_Job, Any, BaseException | None]
+"""A job, what it gave, or what it raised."""
 
 
 class SqliteStorage:
@@ -240,16 +246,29 @@ class SqliteStorage:
     # --- the committer -----------------------------------------------------------------------------
 
     async def _commit_queue(self) -> None:
-        """Write batches until nothing is waiting."""
+        """Write batches until nothing is waiting.
+
+        Works run one after another without savepoints, because a savepoint copies every page that a work
+        touches. When one fails after it has written, the whole batch is undone and run again with them,
+        so that it alone stays undone. Nobody hears anything, not even a refusal, before the commit that it
+        rests on.
+        """
         loop = asyncio.get_running_loop()
         try:
             while self._queue:
                 if not await self._begin(loop):
                     continue
-                done = self._run_batch()
+                jobs = self._take_batch()
+                done = self._run_batch(jobs, has_savepoints=False)
+                if done is None:
+                    self._writer.execute("ROLLBACK")
+                    if not await self._begin(loop):
+                        _refuse(jobs)
+                        continue
+                    done = self._run_batch(jobs, has_savepoints=True) or []
                 failure = await loop.run_in_executor(self._thread, self._commit)
-                for job, result in done:
-                    _resolve(job.future, result, failure)
+                for job, result, error in done:
+                    _resolve(job.future, result, error or failure)
         finally:
             self._committer = None
 
@@ -261,7 +280,8 @@ class SqliteStorage:
             try:
                 await loop.run_in_executor(self._thread, self._begin_patiently)
             except apsw.Error:
-                self._refuse_all()
+                _refuse(self._queue)
+                self._queue.clear()
                 return False
         return True
 
@@ -272,30 +292,32 @@ class SqliteStorage:
         finally:
             self._writer.set_busy_timeout(0)
 
-    def _refuse_all(self) -> None:
-        refusal = Unavailable(ErrorCode.STORAGE_BUSY, retry_after_s=1)
-        while self._queue:
-            _resolve(self._queue.popleft().future, None, refusal)
+    def _take_batch(self) -> list[_Job]:
+        """Take what is waiting now, within bounds."""
+        taken = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_MAX))]
+        return [job for job in taken if not job.future.cancelled()]
 
-    def _run_batch(self) -> list[tuple[_Job, Any]]:
-        """Run what is waiting now; a work that raises is undone alone and answered at once."""
-        execute = self._writer.execute
-        execute(_RAISE_HIGH_WATER, (self._now_us(),))
-        done: list[tuple[_Job, Any]] = []
-        for _ in range(min(len(self._queue), BATCH_MAX)):
-            job = self._queue.popleft()
-            if job.future.cancelled():
-                continue
-            execute("SAVEPOINT work")
+    def _run_batch(self, jobs: Sequence[_Job], *, has_savepoints: bool) -> list[_Done] | None:
+        """Run works in the open transaction; nothing when one left writes that must be undone."""
+        writer = self._writer
+        writer.execute(_RAISE_HIGH_WATER, (self._now_us(),))
+        self._writing.begin()
+        done: list[_Done] = []
+        for job in jobs:
+            before = writer.total_changes()
+            if has_savepoints:
+                writer.execute("SAVEPOINT work")
             try:
-                result = _drive(job.work(self._writing))
+                done.append((job, _drive(job.work(self._writing)), None))
             except BaseException as error:  # whatever it was, only this work is undone
-                execute("ROLLBACK TO work")
-                execute("RELEASE work")
-                _resolve(job.future, None, error)
-            else:
-                execute("RELEASE work")
-                done.append((job, result))
+                if has_savepoints:
+                    writer.execute("ROLLBACK TO work")
+                    self._writing.begin()
+                elif writer.total_changes() != before:
+                    return None
+                done.append((job, None, error))
+            if has_savepoints:
+                writer.execute("RELEASE work")
         return done
 
     def _commit(self) -> Unavailable | None:
@@ -317,6 +339,12 @@ class SqliteStorage:
 
     def _pragma(self, query: LiteralString) -> Value:
         return self._writer.execute(query).fetchall()[0][0]
+
+
+def _refuse(jobs: Iterable[_Job]) -> None:
+    refusal = Unavailable(ErrorCode.STORAGE_BUSY, retry_after_s=1)
+    for job in jobs:
+        _resolve(job.future, None, refusal)
 
 
 def _resolve(future: asyncio.Future[Any], result: object, failure: BaseException | None) -> None:

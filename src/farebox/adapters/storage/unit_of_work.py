@@ -34,12 +34,17 @@ class SqlUnitOfWork:
         self.operations: port.Operations = Operations(connection)
         self.idempotency: port.Idempotency = Idempotency(connection)
         self.events: port.Events = Events(connection)
-        self.audit: port.Audit = Audit(connection, chain_mac)
+        self._audit = Audit(connection, chain_mac)
+        self.audit: port.Audit = self._audit
         self.customers: port.Customers = Customers(connection)
         self.agreements: port.Agreements = Agreements(connection)
         self.merchants: port.Merchants = Merchants(connection)
         self.keys: KeyRepository = Keys(connection)
         self.probing: port.Probing = Probing(connection)
+
+    def begin(self) -> None:
+        """Begin a transaction: what was remembered of the last one may be wrong by now."""
+        self._audit.begin()
 
     async def now(self) -> datetime:
         """Give the instant by the database's clock."""
