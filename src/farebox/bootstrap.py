@@ -1,6 +1,6 @@
 """The composition root: settings in, wired application out; plain constructor calls.
 
-This is the only module that pairs a port with its adapter, and a command with its use case.
+This is the only module that pairs a port with its adapter.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -50,25 +49,13 @@ from farebox.domain.access import Mode, Tenant
 from farebox.domain.errors import MESSAGES, ConfigurationError, ErrorCode
 from farebox.domain.merchants import Merchant
 from farebox.ports.storage import Storage
-from farebox.services import commands
 from farebox.services.access import Access
-from farebox.services.application import Application, Handler
 from farebox.services.auditing import Auditing
-from farebox.services.credentials import Credentials
-from farebox.services.customers import Customers
-from farebox.services.follow_ups import FollowUps
 from farebox.services.ids import Ids
 from farebox.services.key_rotation import KeyRotation
-from farebox.services.ledger import Ledger
 from farebox.services.merchants import Merchants
-from farebox.services.purchases import Purchases
-from farebox.services.recovery import Recovery
-from farebox.services.reporting import Reporting
 from farebox.services.retention import Retention
-from farebox.services.routing import Routing
-from farebox.services.sandbox import SandboxCommands
-from farebox.services.submission import Submission
-from farebox.services.tokenization import Tokenization
+from farebox.services.use_cases import UseCases, build_use_cases
 from farebox.services.vaulting import Vaulting
 from farebox.web.app import App, Mounts
 from farebox.web.health import Readiness
@@ -96,15 +83,12 @@ class Services:
     clock: SystemClock
     ids: Ids
     metrics: Metrics
-    application: Application
+    use_cases: UseCases
     access: Access
     merchants: Merchants
     auditing: Auditing
     key_rotation: KeyRotation
-    tokenization: Tokenization
-    recovery: Recovery
     retention: Retention
-    sandbox: SandboxCommands
 
 
 def data_directory(settings: Settings) -> None:
@@ -223,79 +207,28 @@ def _wire(
     ids: Ids,
     metrics: Metrics,
 ) -> Services:
-    secrets = crypto.secrets
-    vaulting = Vaulting(crypto.vault, clock, metrics)
-    ledger = Ledger(clock, ids, keeps_cvc=settings.keep_cvc_after_verification)
-    submission = Submission(clock, metrics)
-    routing = Routing({processor.name: processor}, storage, clock)
     access = Access(
         storage=storage,
-        secrets=secrets,
+        secrets=crypto.secrets,
         clock=clock,
         ids=ids,
         randomness=randomness,
         live_mode_is_open=not settings.insecure_demo,
     )
-    tokenization = Tokenization(
+    vaulting = Vaulting(crypto.vault, clock, metrics)
+    use_cases = build_use_cases(
         storage=storage,
         vaulting=vaulting,
-        secrets=secrets,
-        clock=clock,
-        ids=ids,
-        telemetry=metrics,
-        bin_length=settings.bin_length,
-    )
-    purchases = Purchases(
-        storage=storage,
-        vaulting=vaulting,
-        secrets=secrets,
-        clock=clock,
-        ids=ids,
-        telemetry=metrics,
-        routing=routing,
-        ledger=ledger,
-        submission=submission,
-        bin_length=settings.bin_length,
-    )
-    follow_ups = FollowUps(
-        storage=storage,
-        vaulting=vaulting,
-        clock=clock,
-        ids=ids,
-        telemetry=metrics,
-        routing=routing,
-        ledger=ledger,
-        submission=submission,
-    )
-    credentials = Credentials(
-        storage=storage,
-        vaulting=vaulting,
-        secrets=secrets,
-        clock=clock,
-        ids=ids,
-        telemetry=metrics,
-        bin_length=settings.bin_length,
-    )
-    customers = Customers(storage=storage, clock=clock, ids=ids, telemetry=metrics)
-    reporting = Reporting(storage)
-    recovery = Recovery(
-        storage=storage,
-        vaulting=vaulting,
-        clock=clock,
-        telemetry=metrics,
-        routing=routing,
-        ledger=ledger,
-    )
-    sandbox = SandboxCommands(
-        storage=storage,
-        clock=clock,
-        ids=ids,
-        telemetry=metrics,
+        secrets=crypto.secrets,
+        processors={processor.name: processor},
         sandbox=processor,
-        recovery=recovery,
+        clock=clock,
+        ids=ids,
+        telemetry=metrics,
         clock_moved=access.forget,
+        bin_length=settings.bin_length,
+        keeps_cvc=settings.keep_cvc_after_verification,
     )
-    handlers = _handlers(tokenization, purchases, follow_ups, credentials, customers, reporting, sandbox)
     return Services(
         settings=settings,
         storage=storage,
@@ -303,7 +236,7 @@ def _wire(
         clock=clock,
         ids=ids,
         metrics=metrics,
-        application=Application(handlers, storage=storage, secrets=secrets, clock=clock, telemetry=metrics),
+        use_cases=use_cases,
         access=access,
         merchants=Merchants(
             storage=storage,
@@ -313,62 +246,18 @@ def _wire(
             ids=ids,
             randomness=randomness,
         ),
-        auditing=Auditing(storage, secrets),
+        auditing=Auditing(storage, crypto.secrets),
         key_rotation=KeyRotation(storage=storage, vaulting=vaulting, tenant_keys=crypto.keys, clock=clock),
-        tokenization=tokenization,
-        recovery=recovery,
         retention=Retention(storage=storage, clock=clock, events_kept_days=settings.events_kept_days),
-        sandbox=sandbox,
     )
-
-
-def _handlers(
-    tokenization: Tokenization,
-    purchases: Purchases,
-    follow_ups: FollowUps,
-    credentials: Credentials,
-    customers: Customers,
-    reporting: Reporting,
-    sandbox: SandboxCommands,
-) -> Mapping[type[commands.Command[Any]], Handler]:
-    """Pair every command with its use case."""
-    return {
-        commands.MintSingleUseToken: tokenization.mint,
-        commands.LookAtSingleUseToken: tokenization.look,
-        commands.RevokeSingleUseToken: tokenization.revoke,
-        commands.Pay: purchases.pay,
-        commands.FollowUp: follow_ups.follow_up,
-        commands.GetPayment: reporting.payment,
-        commands.ListPayments: reporting.payments,
-        commands.StoreCredential: credentials.store,
-        commands.GetStoredToken: credentials.get,
-        commands.ListStoredTokens: credentials.page,
-        commands.UpdateStoredToken: credentials.update,
-        commands.DeleteStoredToken: credentials.delete,
-        commands.CreateAgreement: credentials.create_agreement,
-        commands.GetAgreement: credentials.get_agreement,
-        commands.ListAgreements: credentials.page_agreements,
-        commands.EndAgreement: credentials.end_agreement,
-        commands.CreateCustomer: customers.create,
-        commands.GetCustomer: customers.get,
-        commands.ListCustomers: customers.page,
-        commands.UpdateCustomer: customers.update,
-        commands.DeleteCustomer: customers.delete,
-        commands.GetEvent: reporting.event,
-        commands.ListEvents: reporting.events,
-        commands.MoveClock: sandbox.move_clock,
-        commands.AddFault: sandbox.add_fault,
-        commands.ClearFaults: sandbox.clear_faults,
-        commands.CloseBatch: sandbox.close_batch,
-    }
 
 
 def jobs(services: Services) -> tuple[Job, ...]:
     """List what runs in the background."""
     settings = services.settings
     found = [
-        Job("expire", 5.0, services.tokenization.expire_due),
-        Job("recover", 1.0, services.recovery.run_once),
+        Job("expire", 5.0, services.use_cases.tokenization.expire_due),
+        Job("recover", 1.0, services.use_cases.recovery.run_once),
         Job("retain", 3600.0, services.retention.purge),
         Job("ring", 5.0, services.crypto.maintain),
         Job("keys", 2.0, services.crypto.keys.reload),
@@ -391,7 +280,9 @@ async def _close_batches(services: Services) -> int:
     """Close the sandbox acquirer's batch of every test-mode merchant."""
     for merchant in await services.merchants.all():
         if merchant.mode is Mode.TEST:
-            await services.sandbox.settle_batch(Tenant(merchant.id, merchant.mode), merchant.clock_offset)
+            await services.use_cases.sandbox.settle_batch(
+                Tenant(merchant.id, merchant.mode), merchant.clock_offset
+            )
     return 0
 
 
@@ -424,7 +315,7 @@ def build_app(services: Services, readiness: Readiness, ports: Mapping[int, str]
     engines = {
         dialect.name: Engine(
             dialect,
-            application=services.application,
+            application=services.use_cases.application,
             access=services.access,
             clock=services.clock,
             ids=services.ids,

@@ -24,8 +24,9 @@ from farebox.ports.processors import NOT_FOUND, Capabilities, NotFoundAtProcesso
 from farebox.services import follow_ups
 from farebox.services.application import Application
 from farebox.services.commands import Context, Executed, FollowUp, FromInstrument, Pay
+from farebox.services.use_cases import Parts
 from farebox.testing.clock import SeededRandomness
-from farebox.testing.node import Parts, build_node
+from farebox.testing.node import build_node
 from farebox.testing.shoppers import NUMBERS, card, principal_of, render
 from farebox.testing.weather import CALM
 from farebox.testing.world import TENANTS, Rules, World

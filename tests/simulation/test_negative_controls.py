@@ -41,7 +41,7 @@ from farebox.services.purchases import Purchases
 from farebox.services.recovery import Recovery
 from farebox.services.submission import Submission
 from farebox.services.tokenization import explain_refusal
-from farebox.testing.node import Parts
+from farebox.services.use_cases import Parts
 from farebox.testing.shoppers import NUMBERS
 from farebox.testing.simulation import first_violation, run
 from farebox.testing.storage import Database

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farebox.domain.access import Mode, Tenant
@@ -13,20 +13,11 @@ from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage
 from farebox.ports.system import Clock, Randomness
 from farebox.ports.vault import Vault
-from farebox.services import commands
 from farebox.services.application import Application
-from farebox.services.credentials import Credentials
-from farebox.services.customers import Customers
-from farebox.services.follow_ups import FollowUps
 from farebox.services.ids import Ids
-from farebox.services.ledger import Ledger
-from farebox.services.purchases import Purchases
 from farebox.services.recovery import Recovery
-from farebox.services.reporting import Reporting
-from farebox.services.routing import Routing
-from farebox.services.sandbox import SandboxCommands
-from farebox.services.submission import Submission
 from farebox.services.tokenization import Tokenization
+from farebox.services.use_cases import Parts, build_use_cases
 from farebox.services.vaulting import Vaulting
 
 
@@ -58,17 +49,6 @@ class SilentTelemetry:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What a node is made of; a test that takes a rule out puts a class of its own in its place."""
-
-    purchases: Callable[..., Purchases] = Purchases
-    recovery: Callable[..., Recovery] = Recovery
-    ledger: Callable[[Clock, Ids], Ledger] = Ledger
-    submission: Callable[..., Submission] = Submission
-    application: Callable[..., Application] = Application
-
-
-@dataclass(frozen=True, slots=True)
 class Node:
     """The use cases of one process."""
 
@@ -93,89 +73,18 @@ def build_node(
     randomness: Randomness,
     parts: Parts,
 ) -> Node:
-    """Wire the use cases; the same constructor calls as the composition root's."""
-    telemetry, ids = SilentTelemetry(), Ids(clock, randomness)
-    vaulting = Vaulting(vault, clock, telemetry)
-    ledger, submission = parts.ledger(clock, ids), parts.submission(clock, telemetry)
-    routing = Routing({processor.name: processor}, storage, clock)
-    tokenization = Tokenization(
+    """Wire the use cases as the composition root does."""
+    telemetry = SilentTelemetry()
+    use_cases = build_use_cases(
         storage=storage,
-        vaulting=vaulting,
+        vaulting=Vaulting(vault, clock, telemetry),
         secrets=secrets,
-        clock=clock,
-        ids=ids,
-        telemetry=telemetry,
-        bin_length=6,
-    )
-    purchases = parts.purchases(
-        storage=storage,
-        vaulting=vaulting,
-        secrets=secrets,
-        clock=clock,
-        ids=ids,
-        telemetry=telemetry,
-        routing=routing,
-        ledger=ledger,
-        submission=submission,
-        bin_length=6,
-    )
-    follow_ups = FollowUps(
-        storage=storage,
-        vaulting=vaulting,
-        clock=clock,
-        ids=ids,
-        telemetry=telemetry,
-        routing=routing,
-        ledger=ledger,
-        submission=submission,
-    )
-    credentials = Credentials(
-        storage=storage,
-        vaulting=vaulting,
-        secrets=secrets,
-        clock=clock,
-        ids=ids,
-        telemetry=telemetry,
-        bin_length=6,
-    )
-    customers = Customers(storage=storage, clock=clock, ids=ids, telemetry=telemetry)
-    recovery = parts.recovery(
-        storage=storage,
-        vaulting=vaulting,
-        clock=clock,
-        telemetry=telemetry,
-        routing=routing,
-        ledger=ledger,
-    )
-    sandbox_commands = SandboxCommands(
-        storage=storage,
-        clock=clock,
-        ids=ids,
-        telemetry=telemetry,
+        processors={processor.name: processor},
         sandbox=sandbox,
-        recovery=recovery,
-        clock_moved=_nobody_remembers,
-    )
-    application = parts.application(
-        {
-            commands.MintSingleUseToken: tokenization.mint,
-            commands.LookAtSingleUseToken: tokenization.look,
-            commands.RevokeSingleUseToken: tokenization.revoke,
-            commands.Pay: purchases.pay,
-            commands.FollowUp: follow_ups.follow_up,
-            commands.GetPayment: Reporting(storage).payment,
-            commands.StoreCredential: credentials.store,
-            commands.GetStoredToken: credentials.get,
-            commands.DeleteStoredToken: credentials.delete,
-            commands.CreateAgreement: credentials.create_agreement,
-            commands.EndAgreement: credentials.end_agreement,
-            commands.CreateCustomer: customers.create,
-            commands.DeleteCustomer: customers.delete,
-            commands.CloseBatch: sandbox_commands.close_batch,
-        },
-        storage=storage,
-        secrets=secrets,
         clock=clock,
+        ids=Ids(clock, randomness),
         telemetry=telemetry,
+        clock_moved=_nobody_remembers,
+        parts=parts,
     )
-    return Node(application, tokenization, recovery, telemetry)
+    return Node(use_cases.application, use_cases.tokenization, use_cases.recovery, telemetry)

@@ -18,10 +18,11 @@ from farebox.domain.ids import MerchantAccountId, MerchantId
 from farebox.domain.merchants import Merchant, MerchantAccount
 from farebox.ports.processors import Processor
 from farebox.ports.storage import UnitOfWork
+from farebox.services.use_cases import Parts
 from farebox.testing.clock import START, SeededRandomness, VirtualClock
 from farebox.testing.crypto import MemoryRing, new_keyset, open_vault
 from farebox.testing.network import SimulatedLine, Wire
-from farebox.testing.node import Node, Parts, build_node
+from farebox.testing.node import Node, build_node
 from farebox.testing.scheduler import Process, Scheduler
 from farebox.testing.storage import Database, SimulatedStorage
 from farebox.testing.weather import CALM, ROUGH, Sky, Weather

@@ -76,8 +76,8 @@ async def send(running: Any, step: dict[str, Any], kept: Kept) -> Answer:
 
 async def run(running: Any, job: str) -> None:
     jobs = {
-        "recovery": running.services.recovery.run_once,
-        "expiry": running.services.tokenization.expire_due,
+        "recovery": running.services.use_cases.recovery.run_once,
+        "expiry": running.services.use_cases.tokenization.expire_due,
     }
     await jobs[job]()
 

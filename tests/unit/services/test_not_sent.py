@@ -16,8 +16,9 @@ from farebox.services.commands import Context, Executed, FollowUp, FromInstrumen
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger
 from farebox.services.submission import Submission
+from farebox.services.use_cases import Parts
 from farebox.testing.clock import pause
-from farebox.testing.node import Node, Parts
+from farebox.testing.node import Node
 from farebox.testing.shoppers import NUMBERS, card, principal_of, render
 from farebox.testing.weather import CALM
 from farebox.testing.world import TENANTS, Rules, World

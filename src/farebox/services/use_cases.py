@@ -1,0 +1,200 @@
+"""The use cases put together over ports, and the table that pairs each command with its handler.
+
+The composition root hands in real adapters, a simulation its own; both get the same use cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from farebox.domain.access import Tenant
+from farebox.ports.processors import Processor, Sandbox
+from farebox.ports.secrets import Secrets
+from farebox.ports.storage import Storage
+from farebox.ports.system import Clock
+from farebox.ports.telemetry import Telemetry
+from farebox.services import commands
+from farebox.services.application import Application, Handler
+from farebox.services.credentials import Credentials
+from farebox.services.customers import Customers
+from farebox.services.follow_ups import FollowUps
+from farebox.services.ids import Ids
+from farebox.services.ledger import Ledger
+from farebox.services.purchases import Purchases
+from farebox.services.recovery import Recovery
+from farebox.services.reporting import Reporting
+from farebox.services.routing import Routing
+from farebox.services.sandbox import SandboxCommands
+from farebox.services.submission import Submission
+from farebox.services.tokenization import Tokenization
+from farebox.services.vaulting import Vaulting
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The classes that carry the rules of exactly-once; a test that takes a rule out replaces one."""
+
+    purchases: Callable[..., Purchases] = Purchases
+    recovery: Callable[..., Recovery] = Recovery
+    ledger: Callable[..., Ledger] = Ledger
+    submission: Callable[..., Submission] = Submission
+    application: Callable[..., Application] = Application
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """The door, and what background jobs and commands need beside it."""
+
+    application: Application
+    tokenization: Tokenization
+    recovery: Recovery
+    sandbox: SandboxCommands
+
+
+def build_use_cases(
+    *,
+    storage: Storage,
+    vaulting: Vaulting,
+    secrets: Secrets,
+    processors: Mapping[str, Processor],
+    sandbox: Sandbox,
+    clock: Clock,
+    ids: Ids,
+    telemetry: Telemetry,
+    clock_moved: Callable[[Tenant], None],
+    bin_length: int = 6,
+    keeps_cvc: bool = False,
+    parts: Parts = Parts(),  # frozen
+) -> UseCases:
+    """Wire the use cases over ports.
+
+    Args:
+        storage: the database.
+        vaulting: stands before the vault.
+        secrets: digests and stored answers.
+        processors: by name.
+        sandbox: the hands on test mode's acquirer.
+        clock: this node's.
+        ids: names new things.
+        telemetry: is told what happened.
+        clock_moved: told whose test clock has moved, because it remembers principals.
+        bin_length: 6 or 8 (SEC-04).
+        keeps_cvc: let a security code outlive a verification.
+        parts: the classes to use.
+    """
+    ledger = parts.ledger(clock, ids, keeps_cvc=keeps_cvc)
+    submission = parts.submission(clock, telemetry)
+    routing = Routing(processors, storage, clock)
+    tokenization = Tokenization(
+        storage=storage,
+        vaulting=vaulting,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+        telemetry=telemetry,
+        bin_length=bin_length,
+    )
+    purchases = parts.purchases(
+        storage=storage,
+        vaulting=vaulting,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+        telemetry=telemetry,
+        routing=routing,
+        ledger=ledger,
+        submission=submission,
+        bin_length=bin_length,
+    )
+    follow_ups = FollowUps(
+        storage=storage,
+        vaulting=vaulting,
+        clock=clock,
+        ids=ids,
+        telemetry=telemetry,
+        routing=routing,
+        ledger=ledger,
+        submission=submission,
+    )
+    credentials = Credentials(
+        storage=storage,
+        vaulting=vaulting,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+        telemetry=telemetry,
+        bin_length=bin_length,
+    )
+    recovery = parts.recovery(
+        storage=storage,
+        vaulting=vaulting,
+        clock=clock,
+        telemetry=telemetry,
+        routing=routing,
+        ledger=ledger,
+    )
+    sandbox_commands = SandboxCommands(
+        storage=storage,
+        clock=clock,
+        ids=ids,
+        telemetry=telemetry,
+        sandbox=sandbox,
+        recovery=recovery,
+        clock_moved=clock_moved,
+    )
+    handlers = _handlers(
+        tokenization,
+        purchases,
+        follow_ups,
+        credentials,
+        Customers(storage=storage, clock=clock, ids=ids, telemetry=telemetry),
+        Reporting(storage),
+        sandbox_commands,
+    )
+    application = parts.application(
+        handlers, storage=storage, secrets=secrets, clock=clock, telemetry=telemetry
+    )
+    return UseCases(application, tokenization, recovery, sandbox_commands)
+
+
+def _handlers(
+    tokenization: Tokenization,
+    purchases: Purchases,
+    follow_ups: FollowUps,
+    credentials: Credentials,
+    customers: Customers,
+    reporting: Reporting,
+    sandbox: SandboxCommands,
+) -> Mapping[type[commands.Command[Any]], Handler]:
+    """Pair every command with its use case."""
+    return {
+        commands.MintSingleUseToken: tokenization.mint,
+        commands.LookAtSingleUseToken: tokenization.look,
+        commands.RevokeSingleUseToken: tokenization.revoke,
+        commands.Pay: purchases.pay,
+        commands.FollowUp: follow_ups.follow_up,
+        commands.GetPayment: reporting.payment,
+        commands.ListPayments: reporting.payments,
+        commands.StoreCredential: credentials.store,
+        commands.GetStoredToken: credentials.get,
+        commands.ListStoredTokens: credentials.page,
+        commands.UpdateStoredToken: credentials.update,
+        commands.DeleteStoredToken: credentials.delete,
+        commands.CreateAgreement: credentials.create_agreement,
+        commands.GetAgreement: credentials.get_agreement,
+        commands.ListAgreements: credentials.page_agreements,
+        commands.EndAgreement: credentials.end_agreement,
+        commands.CreateCustomer: customers.create,
+        commands.GetCustomer: customers.get,
+        commands.ListCustomers: customers.page,
+        commands.UpdateCustomer: customers.update,
+        commands.DeleteCustomer: customers.delete,
+        commands.GetEvent: reporting.event,
+        commands.ListEvents: reporting.events,
+        commands.MoveClock: sandbox.move_clock,
+        commands.AddFault: sandbox.add_fault,
+        commands.ClearFaults: sandbox.clear_faults,
+        commands.CloseBatch: sandbox.close_batch,
+    }
