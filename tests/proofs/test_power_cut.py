@@ -93,9 +93,9 @@ async def run(directory: Path, *, synchronous: str, images: int, seed: int) -> W
         wall_us=lambda: time.time_ns() // 1000,  # noqa: TID251
         vfs=name,
         synchronous=synchronous,
+        # Small, so that checkpoints are cut too and not only commits.
+        checkpoint_pages=40,
     )
-    # Small, so that checkpoints are cut too and not only commits.
-    storage._writer.execute("PRAGMA wal_autocheckpoint = 40").fetchall()
     watch.is_on = True
 
     async def shop(number: int) -> None:

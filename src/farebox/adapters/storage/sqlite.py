@@ -51,7 +51,6 @@ _PRAGMAS: tuple[LiteralString, ...] = (
     "PRAGMA cell_size_check = ON",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -32768",
-    "PRAGMA wal_autocheckpoint = 10000",
 )
 _READ_PRAGMAS: tuple[LiteralString, ...] = (
     "PRAGMA query_only = ON",
@@ -62,6 +61,8 @@ _READ_PRAGMAS: tuple[LiteralString, ...] = (
 )
 _FULL = 2
 _BACKUP_PAGES = 1000
+CHECKPOINT_PAGES = 10_000
+CHECKPOINT_EARLY_PAGES = 1_000
 _HIGH_WATER: LiteralString = "SELECT clock_us FROM high_water WHERE one = 1"
 _RAISE_HIGH_WATER: LiteralString = "UPDATE high_water SET clock_us = $1 WHERE one = 1 AND clock_us < $1"
 
@@ -93,6 +94,10 @@ class Sqlite(Protocol):
     ) -> None: ...
 
     def backup(self, databasename: str, sourceconnection: Any, sourcedatabasename: str) -> Any: ...
+
+    def set_wal_hook(self, callable: Callable[[Any, str, int], int]) -> None: ...
+
+    def wal_checkpoint(self, *, mode: int) -> tuple[int, int]: ...
 
     def close(self) -> None: ...
 
@@ -167,6 +172,7 @@ class SqliteStorage:
         wall_us: Callable[[], int],
         vfs: str | None = None,
         synchronous: LiteralString = "FULL",
+        checkpoint_pages: int = CHECKPOINT_PAGES,
     ) -> None:
         """Open the file; its schema must be there (`migrate.py`).
 
@@ -176,6 +182,7 @@ class SqliteStorage:
             wall_us: the wall clock in microseconds since 1970.
             vfs: name of a registered apsw VFS, for tests that cut the power.
             synchronous: `FULL`; anything less loses acknowledged writes and is there to prove just that.
+            checkpoint_pages: length of the write-ahead log at which it is moved into the database.
         """
         if tuple(int(part) for part in apsw.sqlitelibversion().split(".")) < LIBRARY_MIN:
             raise ConfigurationError(
@@ -195,6 +202,8 @@ class SqliteStorage:
         self._queue: deque[_Job] = deque()
         self._committer: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
+        self._checkpoint_pages = checkpoint_pages
+        self._writer.set_wal_hook(self._checkpoint)
         self._closed = False
 
     # --- ports.storage.Storage ---------------------------------------------------------------------
@@ -330,6 +339,16 @@ class SqliteStorage:
             # A commit that failed after its frames were written may still be found by the next open.
             return Unavailable(ErrorCode.COMMIT_UNKNOWN, retry_after_s=1)
         return None
+
+    def _checkpoint(self, connection: object, name: str, pages: int) -> int:
+        """Move the log into the database, in the thread that has just committed.
+
+        Early when nobody waits: a short log is moved in a millisecond or two, a full one takes twenty, and
+        everybody who commits meanwhile waits for it.
+        """
+        if pages >= self._checkpoint_pages or (pages >= CHECKPOINT_EARLY_PAGES and not self._queue):
+            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return apsw.SQLITE_OK
 
     # --- small things ------------------------------------------------------------------------------
 
