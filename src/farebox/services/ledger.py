@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from farebox.domain.declines import is_soft
 from farebox.domain.errors import ErrorCode, NotFound
@@ -218,35 +219,34 @@ def _after(
     operation: Operation, answer: Outcome | OperationEvent, state: OperationState, now: datetime
 ) -> Operation:
     """Write an answer into the operation."""
-    after = replace(operation, state=state)
+    changes: dict[str, Any] = {"state": state}
     if state in TERMINAL:
-        after = replace(after, closed_at=now, next_attempt_at=None, reversing=False)
-    if state is OperationState.IN_DOUBT:
-        after = replace(after, next_attempt_at=now)
-    if state is OperationState.PENDING:
-        after = replace(after, next_attempt_at=now + timedelta(hours=1))
+        changes |= {"closed_at": now, "next_attempt_at": None, "reversing": False}
+    elif state is OperationState.IN_DOUBT:
+        changes["next_attempt_at"] = now
+    elif state is OperationState.PENDING:
+        changes["next_attempt_at"] = now + timedelta(hours=1)
     match answer:
         case Approved():
-            return replace(
-                after,
-                processor_id=answer.processor_id,
-                approved_minor=answer.approved_minor,
-                authorization_code=answer.authorization_code,
-                checks=answer.checks,
-                network_transaction_id=answer.network_transaction_id,
-            )
+            changes |= {
+                "processor_id": answer.processor_id,
+                "approved_minor": answer.approved_minor,
+                "authorization_code": answer.authorization_code,
+                "checks": answer.checks,
+                "network_transaction_id": answer.network_transaction_id,
+            }
         case Declined():
-            return replace(
-                after,
-                processor_id=answer.processor_id,
-                decline=answer.decline,
-                checks=answer.checks,
-                network_transaction_id=answer.network_transaction_id,
-            )
+            changes |= {
+                "processor_id": answer.processor_id,
+                "decline": answer.decline,
+                "checks": answer.checks,
+                "network_transaction_id": answer.network_transaction_id,
+            }
         case Pending():
-            return replace(after, processor_id=answer.processor_id)
+            changes["processor_id"] = answer.processor_id
         case _:
-            return after
+            pass
+    return replace(operation, **changes)
 
 
 def _with_answer(payment: Payment, operation: Operation) -> Payment:

@@ -13,6 +13,7 @@ Source: security design §3.2.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from datetime import datetime
 
 from farebox.adapters.crypto.instruments import (
@@ -99,33 +100,33 @@ class LocalVault:
         self, sealed: SealedSingleUse, *, tenant: Tenant, token_id: SingleUseTokenId, token: TokenString
     ) -> PaymentInstrument:
         """Open the instrument, with its CVC if that is still there."""
-        cvc = None
-        if sealed.cvc is not None:
-            cvc = unpack_cvc(self._open_part(sealed, sealed.cvc, _CVC, tenant, token_id, token))
-        packed = self._open_part(sealed, sealed.payload, _PAYLOAD, tenant, token_id, token)
-        return unpack_instrument(packed, cvc)
+        open_part = self._opener(sealed, tenant, token_id, token)
+        cvc = None if sealed.cvc is None else unpack_cvc(open_part(_CVC, sealed.cvc))
+        return unpack_instrument(open_part(_PAYLOAD, sealed.payload), cvc)
 
     def open_single_use_details(
         self, sealed: SealedSingleUse, *, tenant: Tenant, token_id: SingleUseTokenId, token: TokenString
     ) -> PayerDetails:
         """Open what a look may show."""
-        return unpack_details(self._open_part(sealed, sealed.details, _DETAILS, tenant, token_id, token))
+        return unpack_details(self._opener(sealed, tenant, token_id, token)(_DETAILS, sealed.details))
 
-    def _open_part(
-        self,
-        sealed: SealedSingleUse,
-        part: bytes,
-        purpose: str,
-        tenant: Tenant,
-        token_id: SingleUseTokenId,
-        token: TokenString,
-    ) -> bytes:
+    def _opener(
+        self, sealed: SealedSingleUse, tenant: Tenant, token_id: SingleUseTokenId, token: TokenString
+    ) -> Callable[[str, bytes], bytes]:
+        """Derive the token's key once, and give what opens its parts with it."""
         key_id = _bucket_id(sealed.bucket_minute)
         try:
             key = self._single_use_key(sealed.bucket_minute, tenant, token_id, token)
-            return unseal(key, part, _place(tenant, _SINGLE_USE, token_id, purpose, key_id))
         except CannotOpen:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND) from None
+
+        def open_part(purpose: str, part: bytes) -> bytes:
+            try:
+                return unseal(key, part, _place(tenant, _SINGLE_USE, token_id, purpose, key_id))
+            except CannotOpen:
+                raise NotFound(ErrorCode.TOKEN_NOT_FOUND) from None
+
+        return open_part
 
     def _single_use_key(
         self, minute: int, tenant: Tenant, token_id: SingleUseTokenId, token: TokenString

@@ -103,8 +103,10 @@ class SandboxProcessor:
                 self._process(request)
                 outcome = self._process(request)
             case _:
-                outcome = self._process(request)
-        return await self._answer(outcome, fault, self._table_trouble(request))
+                decision = None if request.kind in _FOLLOW_UPS else decide(request)
+                outcome = self._process(request, decision)
+                return await self._answer(outcome, fault, decision.trouble if decision else None)
+        return await self._answer(outcome, fault, None)
 
     async def inquire(self, reference: str, tenant: Tenant) -> Outcome | NotFoundAtProcessor:
         """Tell what became of a request."""
@@ -159,9 +161,6 @@ class SandboxProcessor:
         )
 
     # --- inside ------------------------------------------------------------------------------------
-
-    def _table_trouble(self, request: ProcessorRequest) -> str | None:
-        return None if request.kind in _FOLLOW_UPS else decide(request).trouble
 
     async def _answer(self, outcome: Outcome, fault: Fault | None, by_table: str | None) -> Outcome:
         """Let the answer travel back, as well as the fault lets it."""
