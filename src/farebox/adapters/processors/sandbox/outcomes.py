@@ -39,6 +39,8 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     avs: AvsResult | None = None
     cvc: CvcResult | None = None
     trouble: Trouble | None = None
+    delay_s: float | None = None
+    """With `trouble = "late"`: how late."""
     settles: Literal["approved", "declined"] = "approved"
     """Of a pending one: what the closing of the batch makes of it."""
     operations: frozenset[OperationKind] | None = None
@@ -56,6 +58,8 @@ class Row(Effect, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """With `amount_minor`: only in this currency."""
     cvc_value: str | None = None
     line1: str | None = None
+    line1_prefix: str | None = None
+    """One letter, upper case."""
     postal_code: str | None = None
 
 
@@ -83,6 +87,7 @@ class _Index:
     amounts: Mapping[tuple[int, str | None], Row]
     codes: Mapping[str, Row]
     lines: Mapping[str, Row]
+    letters: Mapping[str, Row]
     postal_codes: Mapping[str, Row]
 
 
@@ -95,6 +100,7 @@ def _index(name: str) -> _Index:
         amounts={(row.amount_minor, row.currency): row for row in rows if row.amount_minor is not None},
         codes={row.cvc_value: row for row in rows if row.cvc_value is not None},
         lines={row.line1.lower(): row for row in rows if row.line1 is not None},
+        letters={row.line1_prefix: row for row in rows if row.line1_prefix is not None},
         postal_codes={row.postal_code.lower(): row for row in rows if row.postal_code is not None},
     )
 
@@ -109,6 +115,7 @@ class Decision:
     code: str | None = None
     message: str | None = None
     trouble: Trouble | None = None
+    delay_s: float | None = None
     settles: Literal["approved", "declined"] = "approved"
 
 
@@ -122,6 +129,7 @@ def decide(request: ProcessorRequest) -> Decision:
         if row.operations is None or request.kind in row.operations
     ]
     deciding = next((row for row in matched if row.outcome is not None), None)
+    troubled = next((row for row in matched if row.trouble is not None), None)
     is_bank = instrument is not None and not isinstance(instrument, Card)
     moves_money = request.kind is not OperationKind.VERIFICATION
     usual: Literal["approved", "pending"] = "pending" if is_bank and moves_money else "approved"
@@ -131,7 +139,8 @@ def decide(request: ProcessorRequest) -> Decision:
         reason=deciding.reason if deciding else None,
         code=deciding.code if deciding else None,
         message=deciding.message if deciding else None,
-        trouble=next((row.trouble for row in matched if row.trouble is not None), None),
+        trouble=troubled.trouble if troubled else None,
+        delay_s=troubled.delay_s if troubled else None,
         settles=deciding.settles if deciding else "approved",
     )
 
@@ -150,6 +159,7 @@ def _matching(index: _Index, instrument: PaymentInstrument | None, request: Proc
         found.append(index.codes.get(reveal(instrument.cvc.value)))
     if address is not None:
         found.append(index.lines.get((address.line1 or "").lower()))
+        found.append(index.letters.get((address.line1 or "")[:1].upper()))
         found.append(index.postal_codes.get((address.postal_code or "").lower()))
     return [row for row in found if row is not None]
 

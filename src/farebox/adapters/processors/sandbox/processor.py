@@ -105,8 +105,9 @@ class SandboxProcessor:
             case _:
                 decision = None if request.kind in _FOLLOW_UPS else decide(request)
                 outcome = self._process(request, decision)
-                return await self._answer(outcome, fault, decision.trouble if decision else None)
-        return await self._answer(outcome, fault, None)
+                if decision is not None and decision.trouble is not None:
+                    fault = fault or Fault(decision.trouble, delay_s=decision.delay_s or 0.0)
+        return await self._answer(outcome, fault)
 
     async def inquire(self, reference: str, tenant: Tenant) -> Outcome | NotFoundAtProcessor:
         """Tell what became of a request."""
@@ -162,15 +163,14 @@ class SandboxProcessor:
 
     # --- inside ------------------------------------------------------------------------------------
 
-    async def _answer(self, outcome: Outcome, fault: Fault | None, by_table: str | None) -> Outcome:
+    async def _answer(self, outcome: Outcome, fault: Fault | None) -> Outcome:
         """Let the answer travel back, as well as the fault lets it."""
-        trouble = fault.trouble if fault else by_table
-        if trouble == "late":
-            delay_s = fault.delay_s if fault else self.timeout_s / 2
-            if delay_s >= self.timeout_s:
+        trouble = fault.trouble if fault else None
+        if fault is not None and trouble == "late":
+            if fault.delay_s >= self.timeout_s:
                 trouble = "never"
             else:
-                await self._clock.sleep(delay_s)
+                await self._clock.sleep(fault.delay_s)
         if trouble == "never":
             await self._clock.sleep(self.timeout_s)
             return InDoubt("timeout")
