@@ -68,6 +68,11 @@ environment, then the command line; the later one wins. `[limits] headers = 32` 
 `FAREBOX_LIMITS__HEADERS=32` in the environment. A variable with `_FILE` at its end names a file that
 holds the value. A setting nobody knows stops the start."""
 
+TEST_VALUES_INTRODUCTION = """\
+What the sandbox acquirer of test mode makes of which card, account, amount, security code and address. The
+dialect of the request chooses the table; what no row names is approved, and a bank debit is pending until
+the batch is closed. Any expiry in the future fits."""
+
 
 # --- pages -----------------------------------------------------------------------------------------
 
@@ -200,10 +205,23 @@ def _answer(route: AnyRoute) -> str:
 
 
 def sandbox_values() -> str:
-    """Tabulate what the sandbox makes of which card, account, amount, code and address."""
+    """Tabulate what the sandbox makes of the native API's test values."""
+    return _values("native")
+
+
+def _values(gateway: str) -> str:
     lines = ["| send | the sandbox acquirer |", "|---|---|"]
-    lines += [f"| {_condition(row)} | {_effect(row)} |" for row in table("native").rows]
+    lines += [f"| {_condition(row)} | {_effect(row)} |" for row in table(gateway).rows]
     return "\n".join(lines)
+
+
+def test_values_page() -> str:
+    """Tabulate every gateway's test values."""
+    lines = ["# Test values", "", NOTICE, TEST_VALUES_INTRODUCTION]
+    for gateway in ("native", "bamboo", "paysafe", "payroc", "dintero"):
+        values = table(gateway)
+        lines += ["", f"## {values.title}", "", f"{values.source}", "", _values(gateway)]
+    return "\n".join(lines) + "\n"
 
 
 def _condition(row: Row) -> str:
@@ -213,7 +231,9 @@ def _condition(row: Row) -> str:
         "amount_minor": "`amount_minor`",
         "cvc_value": "`cvc`",
         "line1": "`line1`",
+        "line1_prefix": "`line1` beginning with",
         "postal_code": "`postal_code`",
+        "currency": "in",
     }
     return ", ".join(
         f"{said} `{value}`" for name, said in names.items() if (value := getattr(row, name)) is not None
@@ -227,6 +247,7 @@ def _effect(row: Row) -> str:
     said.append("declined when the batch closes" if row.settles == "declined" else "")
     said.append(f"avs `{row.avs.value}`" if row.avs else "")
     said.append(f"cvc `{row.cvc.value}`" if row.cvc else "")
+    said.append({"never": "no answer", "garbled": "an unreadable answer"}.get(row.trouble or "", ""))
     said.append(row.note or "")
     return ", ".join(part for part in said if part)
 
@@ -241,6 +262,7 @@ WHOLE: Mapping[str, Callable[[], str]] = {
     "docs/reference/errors.md": errors_page,
     "docs/reference/settings.md": settings_page,
     "docs/reference/cli.md": cli_page,
+    "docs/reference/test-values.md": test_values_page,
     "openapi/native.json": openapi_document,
 }
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
