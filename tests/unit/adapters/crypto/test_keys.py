@@ -217,7 +217,7 @@ def test_a_key_of_a_token_never_leaves_it(token: str) -> None:
     again.close()
     beside.close()
     with pytest.raises(ConfigurationError):
-        open_pkcs11_kek(**{**where, "pin": "9999"}, key_label="k", create=False)
+        open_pkcs11_kek(**{**where, "token_label": "another"}, key_label="k", create=False)
 
 
 async def test_a_vault_on_a_hardware_token(place: Place, token: str, tmp_path: Path) -> None:
