@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from farebox.domain.access import Tenant
+from farebox.domain.access import Mode, Tenant
 from farebox.domain.ids import OperationId
 from farebox.domain.instruments import InstrumentKind, PayerDetails, PaymentInstrument
 from farebox.domain.money import Money
@@ -36,6 +36,8 @@ class Capabilities:
     partial_capture: bool = True
     multiple_captures: bool = True
     partial_void: bool = True
+    modes: frozenset[Mode] = frozenset(Mode)
+    """The sandbox serves test mode only: its approvals must never be taken for money."""
 
 
 @dataclass(frozen=True, slots=True)

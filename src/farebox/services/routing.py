@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from farebox.domain.access import Tenant
-from farebox.domain.errors import ErrorCode, InvalidRequest
+from farebox.domain.errors import ErrorCode, Forbidden, InvalidRequest
 from farebox.domain.merchants import MerchantAccount
 from farebox.domain.routing import choose_account
 from farebox.ports.processors import Processor
@@ -30,9 +30,13 @@ class Routing:
 
         Raises:
             InvalidRequest: `currency_unsupported` when no account of the merchant takes it.
+            Forbidden: `mode_mismatch` when the account's processor does not serve the merchant's mode.
         """
         account = choose_account(await self._accounts_of(tenant), currency)
-        return self.named(account.processor)
+        processor = self.named(account.processor)
+        if tenant.mode not in processor.capabilities.modes:
+            raise Forbidden(ErrorCode.MODE_MISMATCH)
+        return processor
 
     def named(self, name: str) -> Processor:
         """Give the processor an operation was made with.

@@ -17,7 +17,7 @@ from pathlib import Path
 from farebox.adapters.processors.sandbox.ledger import Entry, Ledger
 from farebox.adapters.processors.sandbox.outcomes import Decision, decide
 from farebox.adapters.processors.sandbox.trouble import Faults
-from farebox.domain.access import Tenant
+from farebox.domain.access import Mode, Tenant
 from farebox.domain.cards import Card
 from farebox.domain.checks import AvsResult, Checks, CvcResult
 from farebox.domain.declines import DeclineReason, decline_for
@@ -77,6 +77,7 @@ class SandboxProcessor:
             reversal_poisons=reversal_poisons,
             needs_pan_for_reversal=needs_pan_for_reversal,
             idempotent_submit=True,
+            modes=frozenset({Mode.TEST}),
         )
         self._clock = clock
         self._ledger = Ledger(path)
