@@ -33,6 +33,10 @@ class Telemetry(Protocol):
         """Time one call to a processor."""
         ...
 
+    def card_probing(self, distinct: int) -> None:
+        """Tell that many different live cards of one shape were sent today by one merchant."""
+        ...
+
     def recovery_alarm(self, operation_id: OperationId, attempts: int) -> None:
         """Raise the alarm for an operation that stays in doubt."""
         ...

@@ -32,6 +32,7 @@ from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
 from farebox.services.vaulting import Vaulting
 
+PROBING_ALERT_AT = 5
 PROBING_REFUSED_AT = 20
 """Distinct cards of one BIN and last four a day, in live mode. Source: security design §3.5."""
 
@@ -106,17 +107,20 @@ class Tokenization:
         view = SingleUseTokenView(token, string, command.details, now)
         event = self._event(EventType.SINGLE_USE_TOKEN_MINTED, token, 1)
 
-        async def work(uow: UnitOfWork) -> None:
+        async def work(uow: UnitOfWork) -> int:
             await claim.begin(uow)
             if token.customer_id and await uow.customers.find(token.tenant, token.customer_id) is None:
                 raise NotFound(ErrorCode.CUSTOMER_NOT_FOUND, param="customer")
-            await self._refuse_probing(uow, token)
+            distinct = await self._refuse_probing(uow, token)
             await uow.tokens.insert(token)
             await uow.events.append((event,))
             await claim.finish(uow, view, bucket_minute=sealed.bucket_minute)
+            return distinct
 
-        await self._storage.write(work)
+        distinct = await self._storage.write(work)
         self._telemetry.observe((event,))
+        if distinct >= PROBING_ALERT_AT:
+            self._telemetry.card_probing(distinct)
         return view
 
     async def look(
@@ -203,14 +207,18 @@ class Tokenization:
             data={"dialect": token.dialect, "kind": token.summary.kind.value},
         )
 
-    async def _refuse_probing(self, uow: UnitOfWork, token: SingleUseToken) -> None:
-        """Stop somebody who enumerates the middle digits of a card (live numbers only)."""
+    async def _refuse_probing(self, uow: UnitOfWork, token: SingleUseToken) -> int:
+        """Stop somebody who enumerates the middle digits of a card; give how many were tried today.
+
+        Only live numbers are counted.
+        """
         if token.tenant.mode is not Mode.LIVE:
-            return
+            return 0
         day = int(token.created_at.timestamp()) // 86400
         distinct = await uow.probing.count(token.tenant, _shape_of(token.summary), day, token.fingerprint)
         if distinct > PROBING_REFUSED_AT:
             raise LimitExceeded(ErrorCode.CARD_PROBING_REFUSED)
+        return distinct
 
 
 def explain_refusal(token: SingleUseToken | None) -> FareboxError:

@@ -43,6 +43,9 @@ class SilentTelemetry:
     def processor_answered(self, processor: str, operation: str, duration_s: float) -> None:
         """Let it pass."""
 
+    def card_probing(self, distinct: int) -> None:
+        """Let it pass."""
+
     def recovery_alarm(self, operation_id: OperationId, attempts: int) -> None:
         """Keep an alarm."""
         self.alarms.append((operation_id, attempts))

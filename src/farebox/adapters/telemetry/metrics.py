@@ -73,6 +73,9 @@ class Metrics:
             "Operations in doubt that recovery could not settle in six attempts.",
             (),
         )
+        self._probing = self._counter(
+            "farebox_card_probing_alerts", "Live cards of one shape, beyond five different ones a day.", ()
+        )
         self._in_doubt = Gauge(
             "farebox_operations_in_doubt",
             "Operations whose outcome nobody knows yet.",
@@ -141,6 +144,11 @@ class Metrics:
     def processor_answered(self, processor: str, operation: str, duration_s: float) -> None:
         """Time a call."""
         self._child(self._calls, operation, processor).observe(duration_s)
+
+    def card_probing(self, distinct: int) -> None:
+        """Count a mint that looks like somebody enumerating a card's digits."""
+        self._child(self._probing).inc()
+        _log.warning("many cards of one shape", extra={"distinct": distinct})
 
     def recovery_alarm(self, operation_id: OperationId, attempts: int) -> None:
         """Raise the alarm."""
