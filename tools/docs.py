@@ -248,6 +248,7 @@ def _effect(row: Row) -> str:
     said.append(f"avs `{row.avs.value}`" if row.avs else "")
     said.append(f"cvc `{row.cvc.value}`" if row.cvc else "")
     said.append({"never": "no answer", "garbled": "an unreadable answer"}.get(row.trouble or "", ""))
+    said += [f"a {kind.value} of it is never answered" for kind in row.later]
     said.append(row.note or "")
     return ", ".join(part for part in said if part)
 

@@ -235,3 +235,23 @@ async def test_the_books_outlive_the_process_and_hold_no_number(tmp_path: Path) 
     await again.close()
     assert asked.reference.encode() in raw
     assert b"4242424242424242" not in raw
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        ("4100000000000019", OperationKind.CAPTURE),
+        ("4100000000000027", OperationKind.REFUND),
+        ("5100000000000040", OperationKind.VOID),
+    ],
+)
+async def test_a_card_may_bring_its_trouble_later(
+    acquirer: SandboxProcessor, number: str, kind: OperationKind
+) -> None:
+    """Dintero's cards: the authorization is approved, and one kind of follow-up is never answered."""
+    asked = request("dintero", number=number, kind=OperationKind.AUTHORIZATION)
+    assert isinstance(await acquirer.submit(asked), Approved)
+    whole = asked.money.amount_minor
+    for follow in (OperationKind.CAPTURE, OperationKind.REFUND, OperationKind.VOID):
+        outcome = await acquirer.submit(follow_up(follow, asked, whole // 2))
+        assert isinstance(outcome, InDoubt) is (follow is kind)

@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS entry (
   avs TEXT NOT NULL,
   cvc TEXT NOT NULL,
   fingerprint BLOB,
+  later TEXT,
   batch INTEGER,
   received INTEGER NOT NULL DEFAULT 1
 ) STRICT, WITHOUT ROWID;
@@ -57,10 +58,10 @@ CREATE TABLE IF NOT EXISTS book (
 """
 _COLUMNS: LiteralString = (
     "reference, merchant_id, mode, kind, root, target, target_kind, amount_minor, approved_minor, currency,"
-    " state, settles, reason, code, message, avs, cvc, fingerprint, batch, received"
+    " state, settles, reason, code, message, avs, cvc, fingerprint, later, batch, received"
 )
 _INSERT: LiteralString = (
-    f"INSERT INTO entry ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f"INSERT INTO entry ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _SETTLING = "('capture', 'purchase', 'refund', 'credit')"
 
@@ -88,6 +89,8 @@ class Entry:
     avs: str
     cvc: str
     fingerprint: bytes | None
+    later: str | None = None
+    """Trouble that comes with follow-ups, as JSON by kind of operation."""
     batch: int | None = None
     received: int = 1
 

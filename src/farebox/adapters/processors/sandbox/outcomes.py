@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Literal
@@ -41,6 +41,8 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     trouble: Trouble | None = None
     delay_s: float | None = None
     """With `trouble = "late"`: how late."""
+    later: dict[OperationKind, Trouble] = msgspec.field(default_factory=dict[OperationKind, Trouble])
+    """Trouble that comes with follow-ups of the payment that this opens."""
     settles: Literal["approved", "declined"] = "approved"
     """Of a pending one: what the closing of the batch makes of it."""
     operations: frozenset[OperationKind] | None = None
@@ -117,6 +119,7 @@ class Decision:
     trouble: Trouble | None = None
     delay_s: float | None = None
     settles: Literal["approved", "declined"] = "approved"
+    later: Mapping[OperationKind, Trouble] = field(default_factory=dict[OperationKind, Trouble])
 
 
 def decide(request: ProcessorRequest) -> Decision:
@@ -142,6 +145,7 @@ def decide(request: ProcessorRequest) -> Decision:
         trouble=troubled.trouble if troubled else None,
         delay_s=troubled.delay_s if troubled else None,
         settles=deciding.settles if deciding else "approved",
+        later=matched[0].later if matched else {},
     )
 
 

@@ -14,6 +14,8 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
+
 from farebox.adapters.processors.sandbox.ledger import Entry, Ledger
 from farebox.adapters.processors.sandbox.outcomes import Decision, decide
 from farebox.adapters.processors.sandbox.trouble import Faults
@@ -42,6 +44,7 @@ from farebox.ports.processors import (
 )
 from farebox.ports.system import Clock
 
+_decode_later = msgspec.json.Decoder(dict[str, str]).decode
 _FOLLOW_UPS = frozenset({OperationKind.CAPTURE, OperationKind.VOID, OperationKind.REFUND})
 
 
@@ -103,10 +106,13 @@ class SandboxProcessor:
             case "twice":
                 self._process(request)
                 outcome = self._process(request)
+            case _ if request.kind in _FOLLOW_UPS:
+                outcome = self._process(request)
+                fault = fault or self._promised_trouble(request)
             case _:
-                decision = None if request.kind in _FOLLOW_UPS else decide(request)
+                decision = decide(request)
                 outcome = self._process(request, decision)
-                if decision is not None and decision.trouble is not None:
+                if decision.trouble is not None:
                     fault = fault or Fault(decision.trouble, delay_s=decision.delay_s or 0.0)
         return await self._answer(outcome, fault)
 
@@ -163,6 +169,15 @@ class SandboxProcessor:
         )
 
     # --- inside ------------------------------------------------------------------------------------
+
+    def _promised_trouble(self, request: ProcessorRequest) -> Fault | None:
+        """Give the trouble that the opening operation's card brings to this kind of follow-up."""
+        target = self._ledger.find(request.target_reference or "")
+        opening = self._ledger.find(target.root) if target else None
+        if opening is None or opening.later is None:
+            return None
+        trouble = _decode_later(opening.later).get(request.kind.value)
+        return Fault(trouble) if trouble else None
 
     async def _answer(self, outcome: Outcome, fault: Fault | None) -> Outcome:
         """Let the answer travel back, as well as the fault lets it."""
@@ -286,6 +301,7 @@ class SandboxProcessor:
             avs=decision.checks.avs.value,
             cvc=decision.checks.cvc.value,
             fingerprint=self._ledger.fingerprint(number.encode()) if number else None,
+            later=msgspec.json.encode(decision.later).decode() if decision.later else None,
         )
 
 
