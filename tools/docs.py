@@ -34,7 +34,7 @@ NOTICE = "<!-- Written by `make docs`; change the code it is made from. -->\n"
 # What a caller does about a refusal follows from its status.
 GROUPS: tuple[tuple[frozenset[int], str, str], ...] = (
     (
-        frozenset({400, 405, 414, 415, 413, 422}),
+        frozenset({400, 405, 406, 414, 415, 413, 422}),
         "Fix the request",
         "The same request is refused again. `param` names the field, `detail` what is expected.",
     ),

@@ -61,7 +61,7 @@ from farebox.web.app import App, Mounts
 from farebox.web.health import Readiness
 from farebox.web.limits import Limits
 from farebox.web.openapi import openapi
-from farebox.web.pages import ErrorText, pages
+from farebox.web.pages import ErrorText, pages, render_page
 from farebox.web.server import Listener, Tls, build_server, open_sockets
 from farebox.worker.loops import Job, Worker
 
@@ -147,7 +147,7 @@ async def init(settings: Settings) -> tuple[Merchant, dict[str, dict[str, str]]]
     """
     data_directory(settings)
     open_kek(settings, create=True).close()
-    await migrate(settings.url, lambda step: _log.info("schema %s", step))
+    await bring_up_to_date(settings)
     async with open_services(settings) as services:
         if await services.merchants.all():
             raise ConfigurationError(
@@ -155,6 +155,11 @@ async def init(settings: Settings) -> tuple[Merchant, dict[str, dict[str, str]]]
                 detail="There is a merchant already; add another one with 'farebox merchants create'.",
             )
         return await services.merchants.create(FIRST_MERCHANT, Mode.TEST)
+
+
+async def bring_up_to_date(settings: Settings) -> None:
+    """Apply the schema's pending migrations."""
+    await migrate(settings.url, lambda step: _log.info("schema %s", step))
 
 
 @asynccontextmanager
@@ -225,7 +230,7 @@ def _wire(
         clock=clock,
         ids=ids,
         telemetry=metrics,
-        clock_moved=access.forget,
+        access=access,
         bin_length=settings.bin_length,
         keeps_cvc=settings.keep_cvc_after_verification,
     )
@@ -321,6 +326,7 @@ def build_app(services: Services, readiness: Readiness, ports: Mapping[int, str]
             ids=services.ids,
             rate_limit=rate_limit,
             on_error=_report,
+            render_page=render_page,
         )
         for dialect in DIALECTS
     }

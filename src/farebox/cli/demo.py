@@ -11,6 +11,8 @@ from farebox.cli.common import click, run, settings_from
 from farebox.config.settings import Settings
 
 CREDENTIALS_FILE = "demo-credentials.json"
+DIALECT_PORTS = {"bamboo": 8081, "paysafe": 8082, "payroc": 8083, "dintero": 8084}
+"""Clients of these gateways that take no path in their base URL find each at the root of a port."""
 
 
 def _credentials(settings: Settings) -> dict[str, dict[str, str]] | None:
@@ -68,14 +70,21 @@ async def command(data_dir: str, host: str, port: int) -> None:
     \b
     Example: farebox demo --port 8080
     """
-    from farebox.bootstrap import init, serve
+    from farebox.bootstrap import DIALECTS, bring_up_to_date, init, serve
 
     Path(data_dir).parent.mkdir(parents=True, exist_ok=True)
-    settings = settings_from(data_dir, None, None, host=host, port=port, insecure_demo=True)
+    spoken = {dialect.name for dialect in DIALECTS}
+    # With any free main port, any free ports for the dialects as well.
+    ports = {name: number if port else 0 for name, number in DIALECT_PORTS.items() if name in spoken}
+    settings = settings_from(
+        data_dir, None, None, host=host, port=port, dialect_ports=ports, insecure_demo=True
+    )
     credentials = _credentials(settings)
     if credentials is None:
         _, credentials = await init(settings)
         _keep(settings, credentials)
+    else:
+        await bring_up_to_date(settings)
     native = credentials["native"]
 
     def started(ports: Mapping[str | None, int]) -> None:
@@ -84,8 +93,11 @@ async def command(data_dir: str, host: str, port: int) -> None:
         for dialect, number in ports.items():
             if dialect is not None:
                 click.echo(f"{dialect} is at http://{host}:{number}")
-        click.echo(f"\nTest-mode credentials\n  secret key       {native['secret_key']}")
-        click.echo(f"  publishable key  {native['publishable_key']}\n")
+        click.echo("\nTest-mode credentials")
+        for dialect in ("native", *(name for name in ports if name is not None)):
+            for name, value in credentials[dialect].items():
+                click.echo(f"  {dialect:8} {name:22} {value}")
+        click.echo()
         click.echo(curl_lines(base_url, native["secret_key"]))
         click.echo("Ctrl-C stops it; starting again finds the same data.")
 

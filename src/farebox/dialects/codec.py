@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NoReturn, TypeVar, cast
+from collections.abc import Sequence
+from functools import cache
+from types import UnionType
+from typing import Any, NoReturn, TypeVar, Union, cast, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from farebox.domain.errors import ErrorCode, FareboxError, InvalidRequest
+from farebox.dialects.dialect import STRICT, Reading
+from farebox.domain.errors import MESSAGES, ErrorCode, FareboxError, InvalidRequest, Problem
 from farebox.domain.sensitive import Sensitive
 
 T = TypeVar("T")
@@ -26,8 +30,8 @@ NUMBER_LENGTH_MAX = 32
 QUERY_PARAMETERS_MAX = 50
 
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
-_PATH = re.compile(r" - at `\$\.?([a-z_.\[\]0-9]*)`$")
-_MISSING = re.compile(r"^Object missing required field `([a-z_0-9]+)`")
+_PATH = re.compile(r" - at `\$\.?([A-Za-z_.\[\]0-9]*)`$")
+_MISSING = re.compile(r"^Object missing required field `([A-Za-z_0-9]+)`")
 _UNKNOWN = re.compile(r"^Object contains unknown field `([A-Za-z_0-9]*)")
 _WORD = re.compile(r"[A-Za-z_]{1,40}")
 _EXPECTED = re.compile(r"^Expected (`[a-z| ]+`(?: (?:of length )?[<>]=? \d+)?)")
@@ -129,20 +133,29 @@ def _from_wire(type_: type[Any], value: Any) -> Any:
     raise ValueError("Expected `str`")
 
 
+def _from_lenient_wire(type_: type[Any], value: Any) -> Any:
+    """Wrap what is secret, written as a number too."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return _from_wire(type_, value)
+
+
 def decode(value: Any, into: type[T], *, strict: bool = True) -> T:
     """Turn plain values into a wire struct.
 
     Args:
         value: what `parse_json` gave.
         into: a `msgspec.Struct`.
-        strict: false for query parameters, all of which are text.
+        strict: false where numbers may come as texts, as in a query, and secrets as numbers.
 
     Raises:
         InvalidRequest: `parameter_invalid`, `parameter_missing`, `parameter_unknown` or
             `track_data_forbidden`, with the path at fault.
     """
     try:
-        return msgspec.convert(value, into, strict=strict, dec_hook=_from_wire)
+        return msgspec.convert(
+            value, into, strict=strict, dec_hook=_from_wire if strict else _from_lenient_wire
+        )
     except msgspec.ValidationError as error:
         refusal = _explain(str(error), value)
     # Raised out here, so that the decoder's message is not its context.
@@ -176,35 +189,169 @@ def _explain_unknown(name: str, path: str, value: Any) -> FareboxError:
 
 
 def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path and name else path or name
+    separator = "" if name.startswith("[") else "."
+    return f"{path}{separator}{name}" if path and name else path or name
 
 
-def decode_query(query: bytes, into: type[T]) -> T:
+def decode_query(query: bytes, into: type[T], reading: Reading = STRICT) -> T:
     """Read a query string into a wire struct.
 
     Raises:
         InvalidRequest: as `decode`; `body_malformed` for a bad encoding, `parameter_invalid` for a
-            parameter given twice.
+            parameter given twice, unless the dialect reads it as a list.
     """
     if not query:
         return decode({}, into, strict=False)
+    values = read_form(query, repeats=reading.repeats_parameters)
+    if reading.ignores_case:
+        values = with_known_names(values, into)
+    if reading.ignores_unknown_parameters:
+        known = {one.encode_name: one for one in msgspec.structs.fields(cast("Any", into))}
+        values = {name: value for name, value in values.items() if name in known}
+    return decode(values, into, strict=False)
+
+
+def read_form(encoded: bytes, *, repeats: bool = False) -> dict[str, Any]:
+    """Read `application/x-www-form-urlencoded` into texts, or lists of texts where `repeats`.
+
+    Raises:
+        InvalidRequest: `body_malformed`, or `parameter_invalid` for a name given twice.
+    """
     try:
         pairs = parse_qsl(
-            query.decode("ascii"),
+            encoded.decode("ascii"),
             keep_blank_values=True,
-            strict_parsing=True,
+            strict_parsing=bool(encoded),
             errors="strict",
             max_num_fields=QUERY_PARAMETERS_MAX,
         )
     except ValueError:
         raise InvalidRequest(ErrorCode.BODY_MALFORMED, param="query") from None
-    values: dict[str, str] = {}
+    values: dict[str, Any] = {}
     for name, value in pairs:
         check_text(value)
-        if name in values:
+        if repeats:
+            values.setdefault(name, []).append(value)
+        elif name in values:
             raise InvalidRequest(ErrorCode.PARAMETER_INVALID)
-        values[name] = value
-    return decode(values, into, strict=False)
+        else:
+            values[name] = value
+    if repeats:
+        # One value alone is itself; msgspec makes a list of it where the struct wants one.
+        return {name: found if len(found) > 1 else found[0] for name, found in values.items()}
+    return values
+
+
+# --- what lenient dialects need ---------------------------------------------------------------------
+
+
+def without_nulls(value: Any) -> Any:
+    """Leave out members whose value is null, at every depth."""
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {name: without_nulls(item) for name, item in members.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def with_known_names(value: Any, into: Any) -> Any:
+    """Write member names as the struct does, whatever their case, at every depth that has structs."""
+    if isinstance(value, list):
+        item_type = _item_type(into)
+        return [with_known_names(item, item_type) for item in cast("list[Any]", value)]
+    struct = _struct_of(into)
+    if struct is None or not isinstance(value, dict):
+        return value
+    known = _names(struct)
+    members: dict[str, Any] = {}
+    for name, item in cast("dict[str, Any]", value).items():
+        field = known.get(name.lower())
+        if field is None:
+            members[name] = item
+        else:
+            members.setdefault(field.encode_name, with_known_names(item, field.type))
+    return members
+
+
+@cache
+def _names(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    return {one.encode_name.lower(): one for one in msgspec.structs.fields(struct)}
+
+
+def _struct_of(type_: Any) -> type[msgspec.Struct] | None:
+    """Give the struct that a type is or may be; nothing for a union of several."""
+    found = [one for one in _alternatives(type_) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+    return found[0] if len(found) == 1 else None
+
+
+def _item_type(type_: Any) -> Any:
+    for one in _alternatives(type_):
+        if get_origin(one) in {list, tuple, Sequence}:
+            return get_args(one)[0]
+    return None
+
+
+def _alternatives(type_: Any) -> tuple[Any, ...]:
+    return get_args(type_) if get_origin(type_) in {Union, UnionType} else (type_,)
+
+
+def decode_all(value: Any, into: type[T], *, strict: bool) -> T:
+    """Read as `decode`, and on refusal name everything that is wrong.
+
+    Raises:
+        InvalidRequest: with `problems`, of which the first is also its own code and param.
+    """
+    try:
+        return decode(value, into, strict=strict)
+    except InvalidRequest:
+        problems = _problems(value, into, "", strict=strict)
+        if not problems:
+            raise
+    head = problems[0]
+    raise InvalidRequest(head.code, param=head.param, detail=head.detail, problems=problems)
+
+
+def _problems(value: Any, into: Any, path: str, *, strict: bool) -> list[Problem]:
+    """Look at each member by itself; where a struct lies deeper, at its members."""
+    struct = _struct_of(into)
+    if struct is None or not isinstance(value, dict):
+        return _items(value, into, path, strict=strict)
+    members = cast("dict[str, Any]", value)
+    found: list[Problem] = []
+    for field in msgspec.structs.fields(struct):
+        place = _join(path, field.encode_name)
+        if field.encode_name not in members:
+            if field.required:
+                found.append(Problem(ErrorCode.PARAMETER_MISSING, place))
+            continue
+        found += _member(members[field.encode_name], field.type, place, strict=strict)
+    return found or _whole(value, into, path, strict=strict)
+
+
+def _member(value: Any, type_: Any, place: str, *, strict: bool) -> list[Problem]:
+    if not _whole(value, type_, place, strict=strict):
+        return []
+    return _problems(value, type_, place, strict=strict)
+
+
+def _items(value: Any, into: Any, path: str, *, strict: bool) -> list[Problem]:
+    item_type = _item_type(into)
+    if item_type is None or not isinstance(value, list):
+        return _whole(value, into, path, strict=strict)
+    found: list[Problem] = []
+    for number, item in enumerate(cast("list[Any]", value)):
+        found += _member(item, item_type, f"{path}[{number}]", strict=strict)
+    return found or _whole(value, into, path, strict=strict)
+
+
+def _whole(value: Any, into: Any, path: str, *, strict: bool) -> list[Problem]:
+    try:
+        decode(value, into, strict=strict)
+    except InvalidRequest as refusal:
+        detail = None if refusal.message == MESSAGES[refusal.code] else refusal.message
+        return [Problem(refusal.code, _join(path, refusal.param or ""), detail)]
+    return []
 
 
 _encoder = msgspec.json.Encoder()

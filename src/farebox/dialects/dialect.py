@@ -7,15 +7,16 @@ pure functions between wire structs and commands, and nothing else in Farebox kn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from base64 import b64decode
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from farebox.domain.access import Principal
-from farebox.domain.errors import ErrorCode
+from farebox.domain.access import CredentialUse, Principal
+from farebox.domain.errors import ErrorCode, InvalidRequest, Problem
 from farebox.domain.ids import RequestId
 from farebox.domain.tokens import TokenRules
 from farebox.services.commands import Command
@@ -40,6 +41,35 @@ class WireRequest:
     body: bytes
     base_url: str = ""
     """Scheme, authority and mount prefix under which the caller reached the dialect."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """A page of ours for a person: the name of a template, and the values it shows."""
+
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a writer answers where a body under the route's status does not say it all.
+
+    Without `status` it is the route's. `page` is rendered in place of a body.
+    """
+
+    body: Any = None
+    """A `msgspec.Struct`, or a plain value where the protocol answers a list or a text."""
+    status: int | None = None
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    """Beside those of every answer; names in lower case."""
+    page: PageView | None = None
+    media_type: bytes | None = None
+
+
+def redirect(location: str, status: int = 302) -> Answer:
+    """Send a browser elsewhere."""
+    return Answer(status=status, headers=((b"location", location.encode("ascii", "replace")),))
 
 
 @dataclass(slots=True)
@@ -73,6 +103,11 @@ class Call(Generic[BodyT, QueryT]):
     """By the merchant's clock."""
     url: str
     """The absolute URL without its query, for links in lists."""
+    base_url: str = ""
+    """Scheme, authority and mount prefix, for links to other things."""
+    headers: Headers = field(default_factory=dict[bytes, bytes])
+    raw_query: bytes = b""
+    """As it came, for links that repeat it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +123,7 @@ class Route(Generic[BodyT, QueryT, ResultT]):
     body: type[BodyT]
     query: type[QueryT]
     read: Callable[[Call[BodyT, QueryT]], Command[ResultT]]
-    write: Callable[[ResultT, Call[BodyT, QueryT]], msgspec.Struct | None]
+    write: Callable[[ResultT, Call[BodyT, QueryT]], msgspec.Struct | Answer | None]
     """None answers without a body."""
     summary: str
     status: int = 200
@@ -96,13 +131,19 @@ class Route(Generic[BodyT, QueryT, ResultT]):
     """Takes an idempotency key."""
     source: str = ""
     """Where the endpoint is documented."""
+    authentication: Authentication | None = None
+    """Where this endpoint's credential stands, when not where the dialect's does."""
+    errors: Mapping[ErrorCode, WireError] = field(default_factory=dict[ErrorCode, "WireError"], hash=False)
+    """What a code is at this endpoint, where it differs from the dialect's table."""
+    media_types: frozenset[bytes] = frozenset()
+    """What this endpoint reads beside the dialect's; `FORM` becomes an object of texts."""
 
 
 AnyRoute = Route[Any, Any, Any]
 
 
 class Authentication(Protocol):
-    """Where in a request the credential stands."""
+    """Where in a request the credential stands, and how it is to be taken."""
 
     @property
     def description(self) -> Mapping[str, str]:
@@ -114,21 +155,27 @@ class Authentication(Protocol):
         """Give the `WWW-Authenticate` of a 401 (RFC 9110 §11.6.1)."""
         ...
 
-    def credential(self, request: WireRequest) -> str | None:
+    @property
+    def use(self) -> CredentialUse:
+        """Say how the credential is presented."""
+        ...
+
+    def credential(self, request: WireRequest, path: Mapping[str, str]) -> str | None:
         """Give the string that `services.access.Access` digests, or nothing."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BearerKey:
-    """`Authorization: Bearer <key>` (RFC 6750 §2.1)."""
+    """`Authorization: Bearer <key or token>` (RFC 6750 §2.1)."""
 
     description: Mapping[str, str] = field(
         default_factory=lambda: {"type": "http", "scheme": "bearer", "bearerFormat": "API key"}
     )
     challenge: bytes = b"Bearer"
+    use: CredentialUse = CredentialUse.KEY
 
-    def credential(self, request: WireRequest) -> str | None:
+    def credential(self, request: WireRequest, path: Mapping[str, str]) -> str | None:
         """Give what follows the scheme, whose case does not matter."""
         scheme, _, key = request.headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() != b"bearer":
@@ -136,25 +183,161 @@ class BearerKey:
         return key.strip().decode("latin-1") or None
 
 
-class Idempotency(Protocol):
-    """Where in a request the idempotency key stands."""
+BEARER_TOKEN = BearerKey(use=CredentialUse.ACCESS_TOKEN)
+"""A bearer string that was given for a key."""
 
-    def key(self, request: WireRequest) -> str | None:
-        """Give the key, or nothing."""
+
+@dataclass(frozen=True, slots=True)
+class BasicPair:
+    """`Authorization: Basic base64(id:secret)`, taken as `id:secret` (RFC 7617)."""
+
+    realm: str
+    description: Mapping[str, str] = field(default_factory=lambda: {"type": "http", "scheme": "basic"})
+    use: CredentialUse = CredentialUse.KEY
+
+    @property
+    def challenge(self) -> bytes:
+        """Name the realm."""
+        return f'Basic realm="{self.realm}"'.encode()
+
+    def credential(self, request: WireRequest, path: Mapping[str, str]) -> str | None:
+        """Give the pair; what is no base64 is a credential that nobody has."""
+        scheme, _, encoded = request.headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"basic":
+            return None
+        try:
+            return b64decode(encoded.strip(), validate=True).decode("utf-8")
+        except ValueError:
+            return encoded.decode("latin-1") or None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInHeader:
+    """The credential is a header's whole value."""
+
+    name: bytes
+    """Lower case."""
+    challenge: bytes = b"ApiKey"
+    use: CredentialUse = CredentialUse.KEY
+
+    @property
+    def description(self) -> Mapping[str, str]:
+        """Name the header."""
+        return {"type": "apiKey", "in": "header", "name": self.name.decode()}
+
+    def credential(self, request: WireRequest, path: Mapping[str, str]) -> str | None:
+        """Give the header's value."""
+        return request.headers.get(self.name, b"").decode("latin-1").strip() or None
+
+
+@dataclass(frozen=True, slots=True)
+class VisitorInPath:
+    """The address of a page is its visitor's credential: a segment of the path names the session."""
+
+    parameter: str
+    description: Mapping[str, str] = field(default_factory=lambda: {"type": "apiKey", "in": "path"})
+    challenge: bytes = b"Bearer"
+    use: CredentialUse = CredentialUse.VISITOR
+
+    def credential(self, request: WireRequest, path: Mapping[str, str]) -> str | None:
+        """Give the path's parameter."""
+        return path.get(self.parameter)
+
+
+@dataclass(frozen=True, slots=True)
+class Anyone:
+    """No credential is asked for; the caller is `domain.access.NOBODY`."""
+
+    description: Mapping[str, str] = field(default_factory=dict[str, str])
+    challenge: bytes = b""
+    use: CredentialUse = CredentialUse.NOBODY
+
+    def credential(self, request: WireRequest, path: Mapping[str, str]) -> str | None:
+        """Give the empty credential of nobody."""
+        return ""
+
+
+ANYONE = Anyone()
+
+
+class Idempotency(Protocol):
+    """Where in a request the idempotency key stands, and what else must be the same in a repetition."""
+
+    def key(self, request: WireRequest, body: Any) -> str | None:
+        """Give the key, or nothing.
+
+        Raises:
+            InvalidRequest: `idempotency_key_missing` or `idempotency_key_invalid`, by the protocol.
+        """
+        ...
+
+    def kind(self, dialect: str, route: AnyRoute) -> str:
+        """Name the kind of request within which a key is unique."""
+        ...
+
+    def repeated(self, route: AnyRoute, path: Mapping[str, str], body: Any) -> Any:
+        """Give, as plain values, what must be the same in a repetition."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class InHeader:
-    """The key is a header's value."""
+    """The key is a header's value, unique within its endpoint; path and body must be the same."""
 
     name: bytes
     """Lower case."""
 
-    def key(self, request: WireRequest) -> str | None:
+    def key(self, request: WireRequest, body: Any) -> str | None:
         """Give the header's value; an empty one is still a key, which the door refuses."""
         value = request.headers.get(self.name)
         return None if value is None else value.decode("latin-1")
+
+    def kind(self, dialect: str, route: AnyRoute) -> str:
+        """Name the endpoint."""
+        return f"{dialect} {route.method} {route.path}"
+
+    def repeated(self, route: AnyRoute, path: Mapping[str, str], body: Any) -> Any:
+        """Give endpoint, path and body."""
+        return [f"{route.method} {route.path}", dict(path), body]
+
+
+FORM = b"application/x-www-form-urlencoded"
+JSON = b"application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How strictly a dialect reads; the defaults are the strict ones."""
+
+    media_types: frozenset[bytes] = frozenset({JSON})
+    coerces: bool = False
+    """Numbers and truth values may come as texts, and texts as numbers."""
+    ignores_case: bool = False
+    """Of field names in bodies and queries."""
+    nulls_are_absent: bool = False
+    empty_bodies: frozenset[bytes] = frozenset()
+    """What is read as no body at all, beside no bytes."""
+    bodiless_methods: frozenset[str] = frozenset()
+    """Methods whose body is not looked at."""
+    names_every_problem: bool = False
+    """Look for everything that is wrong with a body instead of stopping at the first thing."""
+    ignores_unknown_parameters: bool = False
+    """Of the query; whether a body may hold unknown fields is for each struct to say."""
+    repeats_parameters: bool = False
+    """A query parameter given several times is a list."""
+    checks_accept: bool = False
+    """Refuse with `not_acceptable` what does not accept JSON."""
+
+
+STRICT = Reading()
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """What browsers of other origins may ask (Fetch standard): every origin, without cookies."""
+
+    methods: bytes
+    headers: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +346,19 @@ class WireError:
 
     status: int
     title: str
+    code: str = ""
+    """The dialect's own code, where it has codes."""
+
+
+class WireRefusal(InvalidRequest):
+    """A refusal that only one dialect knows, raised by its readers and writers."""
+
+    def __init__(
+        self, wire: WireError, *, param: str | None = None, problems: Sequence[Problem] = ()
+    ) -> None:
+        """Take what it is on the wire; its message is the wire error's title."""
+        super().__init__(ErrorCode.PARAMETER_INVALID, param=param, detail=wire.title, problems=problems)
+        self.wire = wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +371,10 @@ class Refusal:
     retry_after_s: int | None
     request_id: RequestId
     wire: WireError
+    problems: tuple[Problem, ...] = ()
+    request: WireRequest | None = None
+    """Nothing when it was refused before it was read."""
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +388,13 @@ class Dialect:
     tokens: TokenRules
     errors: Mapping[ErrorCode, WireError]
     """Total over `ErrorCode`; a test proves it."""
-    write_error: Callable[[Refusal], msgspec.Struct]
+    write_error: Callable[[Refusal], msgspec.Struct | Answer]
+    reading: Reading = STRICT
+    ignores_path_case: bool = False
+    collapses_slashes: bool = False
+    cors: Cors | None = None
+    write_headers: Callable[[WireRequest | None, RequestId], Sequence[tuple[bytes, bytes]]] | None = None
+    """Headers of every answer, beside the request id."""
     idempotency: Idempotency | None = None
     error_media_type: bytes = b"application/json"
     request_id_header: bytes = b"request-id"

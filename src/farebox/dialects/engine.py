@@ -6,30 +6,43 @@ repetition gets the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
+
+import msgspec
 
 from farebox.dialects.codec import (
     canonical,
     check_text,
     decode,
+    decode_all,
     decode_query,
     encode,
     parse_json,
+    read_form,
+    with_known_names,
+    without_nulls,
 )
 from farebox.dialects.dialect import (
+    FORM,
+    JSON,
+    Answer,
     AnyRoute,
     Call,
+    Cors,
     Dialect,
     NoBody,
+    PageView,
     Refusal,
+    WireError,
+    WireRefusal,
     WireRequest,
     WireResponse,
 )
 from farebox.dialects.rate_limit import RateLimit
-from farebox.domain.access import Principal
+from farebox.domain.access import NOBODY, CredentialUse, Principal
 from farebox.domain.errors import (
     ErrorCode,
     FareboxError,
@@ -45,8 +58,9 @@ from farebox.services.commands import Context, Executed, IdempotencyRequest
 from farebox.services.ids import Ids
 
 UNMATCHED = "(unmatched)"
-_JSON = b"application/json"
 _NO_BODY: Any = NoBody()
+RenderPage = Callable[[PageView], tuple[Sequence[tuple[bytes, bytes]], bytes]]
+"""Gives a page's headers, its content type among them, and its bytes."""
 _COMMON_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 
@@ -69,17 +83,18 @@ class _Node:
     )
 
 
-def _tree(routes: tuple[AnyRoute, ...]) -> _Node:
+def _tree(routes: tuple[AnyRoute, ...], *, ignores_case: bool) -> _Node:
     root = _Node()
     for route in routes:
         node, names = root, list[str]()
-        for segment in route.path.strip("/").split("/"):
+        for segment in _segments(route.path, collapses=False):
             if segment.startswith("{"):
                 names.append(segment[1:-1])
                 node.any_child = node.any_child or _Node()
                 node = node.any_child
             else:
-                node = node.children.setdefault(segment, _Node())
+                literal = segment.lower() if ignores_case else segment
+                node = node.children.setdefault(literal, _Node())
         assert route.method not in node.routes, "two routes share a method and a path"
         node.routes[route.method] = (route, tuple(names))
     return root
@@ -98,8 +113,9 @@ class Engine:
         ids: Ids,
         rate_limit: RateLimit,
         on_error: Callable[[str, Exception], None],
+        render_page: RenderPage,
     ) -> None:
-        """Take the declaration, the door, and who is told of errors that are ours (with the request id)."""
+        """Take the declaration, the door, who is told of errors that are ours, and who draws pages."""
         self.dialect = dialect
         self._application = application
         self._access = access
@@ -107,51 +123,99 @@ class Engine:
         self._ids = ids
         self._rate_limit = rate_limit
         self._on_error = on_error
-        self._tree = _tree(dialect.routes)
+        self._render_page = render_page
+        self._tree = _tree(dialect.routes, ignores_case=dialect.ignores_path_case)
 
     async def handle(self, request: WireRequest) -> WireResponse:
         """Answer a request; whatever happens, in the dialect's own shape."""
         request_id = RequestId(self._ids.new("req"))
-        template = UNMATCHED
+        dialect, template, route = self.dialect, UNMATCHED, None
         try:
+            if dialect.cors is not None and _is_preflight(request):
+                return self._allow(dialect.cors, request, request_id)
             route, path = self._match(request)
             template = route.path
-            principal = await self._authenticate(request)
-            status, body, is_replayed = await self._run(route, path, principal, request, request_id)
+            principal = await self._authenticate(route, path, request)
+            written, is_replayed = await self._run(route, path, principal, request, request_id)
         except FareboxError as error:
-            return self.refuse(error, request_id, template)
+            return self.refuse(error, request_id, template, route, request)
         except Exception as error:  # our defect: told to the operator, never to the caller
             self._on_error(request_id, error)
-            return self.refuse(FareboxError(ErrorCode.INTERNAL_ERROR), request_id, template)
-        headers = [*_COMMON_HEADERS, (self.dialect.request_id_header, request_id.encode())]
-        if body:
-            headers.append((b"content-type", _JSON))
+            failure = FareboxError(ErrorCode.INTERNAL_ERROR)
+            return self.refuse(failure, request_id, template, route, request)
+        headers = self._headers(request, request_id)
+        headers += written.headers
         if is_replayed:
             headers.append((b"idempotent-replayed", b"true"))
-        return WireResponse(status, headers, body, template, request_id)
+        return WireResponse(written.status, headers, written.body, template, request_id)
 
-    def refuse(self, error: FareboxError, request_id: RequestId, route: str = UNMATCHED) -> WireResponse:
+    def refuse(
+        self,
+        error: FareboxError,
+        request_id: RequestId,
+        template: str = UNMATCHED,
+        route: AnyRoute | None = None,
+        request: WireRequest | None = None,
+    ) -> WireResponse:
         """Write a refusal in the dialect's shape."""
-        wire = self.dialect.errors[error.code]
-        refusal = Refusal(error.code, error.message, error.param, error.retry_after_s, request_id, wire)
-        headers = [
-            *_COMMON_HEADERS,
-            (self.dialect.request_id_header, request_id.encode()),
-            (b"content-type", self.dialect.error_media_type),
-        ]
+        wire = self._wire_error(error, route)
+        refusal = Refusal(
+            error.code,
+            error.message,
+            error.param,
+            error.retry_after_s,
+            request_id,
+            wire,
+            error.problems,
+            request,
+            self._clock.now(),
+        )
+        answer = self.dialect.write_error(refusal)
+        if not isinstance(answer, Answer):
+            answer = Answer(answer)
+        written = _write(answer, wire.status, self.dialect.error_media_type, self._render_page)
+        headers = [*self._headers(request, request_id), *written.headers]
         if error.retry_after_s is not None:
             headers.append((b"retry-after", str(error.retry_after_s).encode()))
         if isinstance(error, _MethodNotAllowed):
             headers.append((b"allow", error.allowed.encode()))
-        if wire.status == 401:
-            headers.append((b"www-authenticate", self.dialect.authentication.challenge))
-        return WireResponse(
-            wire.status, headers, encode(self.dialect.write_error(refusal)), route, request_id
-        )
+        if written.status == 401:
+            authentication = route.authentication if route else None
+            headers.append((b"www-authenticate", (authentication or self.dialect.authentication).challenge))
+        return WireResponse(written.status, headers, written.body, template, request_id)
+
+    def _wire_error(self, error: FareboxError, route: AnyRoute | None) -> WireError:
+        if isinstance(error, WireRefusal):
+            return error.wire
+        at_route = route.errors.get(error.code) if route is not None else None
+        return at_route or self.dialect.errors[error.code]
 
     def new_request_id(self) -> RequestId:
         """Name a request that is refused before it reaches `handle`."""
         return RequestId(self._ids.new("req"))
+
+    def _headers(self, request: WireRequest | None, request_id: RequestId) -> list[tuple[bytes, bytes]]:
+        """Give the headers that every answer has."""
+        dialect = self.dialect
+        headers = [*_COMMON_HEADERS, (dialect.request_id_header, request_id.encode())]
+        if dialect.write_headers is not None:
+            own = dialect.write_headers(request, request_id)
+            replaced = {name for name, _ in own}
+            headers = [header for header in headers if header[0] not in replaced]
+            headers += own
+        if dialect.cors is not None:
+            headers.append((b"access-control-allow-origin", b"*"))
+        return headers
+
+    def _allow(self, cors: Cors, request: WireRequest, request_id: RequestId) -> WireResponse:
+        """Answer a browser that asks whether it may (Fetch standard, CORS preflight)."""
+        headers = [
+            *self._headers(request, request_id),
+            (b"access-control-allow-methods", cors.methods),
+            (b"access-control-allow-headers", cors.headers),
+            (b"access-control-max-age", b"600"),
+        ]
+        return WireResponse(204, headers, b"", UNMATCHED, request_id)
 
     def _match(self, request: WireRequest) -> tuple[AnyRoute, Mapping[str, str]]:
         """Find the route and the values of its path parameters.
@@ -161,13 +225,14 @@ class Engine:
             InvalidRequest: `method_not_allowed`.
         """
         node, values = self._tree, list[str]()
-        for segment in request.path.strip("/").split("/"):
-            child = node.children.get(segment)
+        dialect = self.dialect
+        for segment in _segments(request.path, collapses=dialect.collapses_slashes):
+            child = node.children.get(segment.lower() if dialect.ignores_path_case else segment)
             if child is None:
                 child = node.any_child
                 values.append(segment)
-            if child is None or not segment:
-                raise NotFound(ErrorCode.ROUTE_NOT_FOUND)
+                if child is None or not segment:
+                    raise NotFound(ErrorCode.ROUTE_NOT_FOUND)
             node = child
         found = node.routes.get(request.method)
         if found is None:
@@ -177,11 +242,18 @@ class Engine:
         route, names = found
         return route, {name: _unquote(value) for name, value in zip(names, values, strict=True)}
 
-    async def _authenticate(self, request: WireRequest) -> Principal:
-        credential = self.dialect.authentication.credential(request)
+    async def _authenticate(
+        self, route: AnyRoute, path: Mapping[str, str], request: WireRequest
+    ) -> Principal:
+        authentication = route.authentication or self.dialect.authentication
+        if authentication.use is CredentialUse.NOBODY:
+            return NOBODY
+        credential = authentication.credential(request, path)
         if credential is None:
             raise Unauthenticated(ErrorCode.API_KEY_MISSING)
-        principal = await self._access.authenticate(credential, dialect=self.dialect.name)
+        principal = await self._access.authenticate(
+            credential, dialect=self.dialect.name, use=authentication.use
+        )
         self._rate_limit.take(principal.key_id)
         return principal
 
@@ -192,57 +264,84 @@ class Engine:
         principal: Principal,
         request: WireRequest,
         request_id: RequestId,
-    ) -> tuple[int, bytes, bool]:
-        """Give status, body and whether this is an answer given before."""
+    ) -> tuple[_Written, bool]:
+        """Give what is answered and whether this is an answer given before."""
         plain, body = self._decode(route, request)
         call: Call[Any, Any] = Call(
             body=body,
-            query=decode_query(request.query, route.query),
+            query=decode_query(request.query, route.query, self.dialect.reading),
             path=path,
             principal=principal,
             now=self._clock.now() + principal.clock_offset,
             url=request.base_url + request.path,
+            base_url=request.base_url,
+            headers=request.headers,
+            raw_query=request.query,
         )
         command = route.read(call)
 
-        def render(result: Any) -> bytes:
+        def render(result: Any) -> _Written:
             answer = route.write(result, call)
-            return b"" if answer is None else encode(answer)
+            if not isinstance(answer, Answer):
+                answer = Answer(answer)
+            return _write(answer, route.status, JSON, self._render_page)
 
         context: Context[Any] = Context(
             principal=principal,
             dialect=self.dialect.name,
             rules=self.dialect.tokens,
             request_id=request_id,
-            render=lambda result: _pack(route.status, render(result)),
+            render=lambda result: _pack(render(result)),
             idempotency=self._idempotency(route, path, request, plain),
         )
         done = await self._application.execute(command, context)
         if isinstance(done, Executed):
             if done.answer is None:
-                return route.status, render(done.result), False
-            return (*_unpack(done.answer), False)
-        return (*_unpack(done.answer), True)
+                return render(done.result), False
+            return _unpack(done.answer), False
+        return _unpack(done.answer), True
 
     def _decode(self, route: AnyRoute, request: WireRequest) -> tuple[Any, Any]:
         """Give the body as plain values, for the fingerprint, and as the route's struct."""
-        if not request.body:
-            return {}, _NO_BODY if route.body is NoBody else decode({}, route.body)
-        if not _is_json(request.headers.get(b"content-type", b"")):
+        reading = self.dialect.reading
+        if reading.checks_accept and not _accepts_json(request.headers.get(b"accept", b"")):
+            raise InvalidRequest(ErrorCode.NOT_ACCEPTABLE)
+        body = b"" if request.method in reading.bodiless_methods else request.body
+        if not body or body.strip() in reading.empty_bodies:
+            return {}, _NO_BODY if route.body is NoBody else self._decoded({}, route)
+        media_type = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if not _reads(media_type, reading.media_types | route.media_types):
             raise InvalidRequest(ErrorCode.MEDIA_TYPE_UNSUPPORTED)
-        plain = parse_json(request.body)
-        return plain, decode(plain, route.body)
+        plain = read_form(body) if media_type == FORM else parse_json(body)
+        if reading.nulls_are_absent:
+            plain = without_nulls(plain)
+        if reading.ignores_case:
+            plain = with_known_names(plain, route.body)
+        return plain, self._decoded(plain, route)
+
+    def _decoded(self, plain: Any, route: AnyRoute) -> Any:
+        reading = self.dialect.reading
+        is_strict = not reading.coerces and FORM not in route.media_types
+        if reading.names_every_problem:
+            return decode_all(plain, route.body, strict=is_strict)
+        return decode(plain, route.body, strict=is_strict)
 
     def _idempotency(
         self, route: AnyRoute, path: Mapping[str, str], request: WireRequest, plain: Any
     ) -> IdempotencyRequest | None:
-        if self.dialect.idempotency is None or not route.is_idempotent:
+        idempotency = self.dialect.idempotency
+        if idempotency is None or not route.is_idempotent:
             return None
-        key = self.dialect.idempotency.key(request)
+        key = idempotency.key(request, plain)
         if key is None:
             return None
-        kind = f"{self.dialect.name} {route.method} {route.path}"
-        return IdempotencyRequest(key, kind, canonical([kind, dict(path), plain]))
+        kind = idempotency.kind(self.dialect.name, route)
+        return IdempotencyRequest(key, kind, canonical(idempotency.repeated(route, path, plain)))
+
+
+def _segments(path: str, *, collapses: bool) -> list[str]:
+    segments = path.strip("/").split("/")
+    return [segment for segment in segments if segment] or [""] if collapses else segments
 
 
 def _unquote(segment: str) -> str:
@@ -256,17 +355,46 @@ def _unquote(segment: str) -> str:
     return text
 
 
-def _is_json(content_type: bytes) -> bool:
-    if content_type == _JSON:
+def _is_preflight(request: WireRequest) -> bool:
+    return request.method == "OPTIONS" and b"access-control-request-method" in request.headers
+
+
+def _reads(media_type: bytes, known: frozenset[bytes]) -> bool:
+    if media_type in known:
         return True
-    media_type = content_type.partition(b";")[0].strip().lower()
-    return media_type == _JSON or (media_type.startswith(b"application/") and media_type.endswith(b"+json"))
+    is_json = media_type.startswith(b"application/") and media_type.endswith(b"+json")
+    return is_json and JSON in known
 
 
-def _pack(status: int, body: bytes) -> bytes:
-    return b"%d\n" % status + body
+def _accepts_json(accept: bytes) -> bool:
+    """Tell whether an `Accept` header admits JSON; quality zero is looked at by nobody."""
+    ranges = [one.partition(b";")[0].strip().lower() for one in accept.split(b",")]
+    return not accept.strip() or any(
+        one in {b"*/*", b"application/*", JSON} or one.endswith(b"+json") for one in ranges
+    )
 
 
-def _unpack(answer: bytes) -> tuple[int, bytes]:
-    status, _, body = answer.partition(b"\n")
-    return int(status), body
+class _Written(NamedTuple):
+    """An answer as bytes, and as it is stored for repetitions."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+def _write(answer: Answer, status: int, media_type: bytes, render_page: RenderPage) -> _Written:
+    status = status if answer.status is None else answer.status
+    if answer.page is not None:
+        headers, body = render_page(answer.page)
+        return _Written(status, [*headers, *answer.headers], body)
+    if answer.body is None:
+        return _Written(status, list(answer.headers), b"")
+    body = answer.body if isinstance(answer.body, bytes) else encode(answer.body)
+    return _Written(status, [(b"content-type", answer.media_type or media_type), *answer.headers], body)
+
+
+def _pack(written: _Written) -> bytes:
+    return msgspec.msgpack.encode(written)
+
+
+_unpack = msgspec.msgpack.Decoder(_Written).decode

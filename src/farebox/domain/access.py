@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from zlib import crc32
 
@@ -37,6 +38,8 @@ class Scope(StrEnum):
     CUSTOMERS_WRITE = "customers:write"
     EVENTS_READ = "events:read"
     SANDBOX_WRITE = "sandbox:write"
+    DOCUMENTS_READ = "documents:read"
+    DOCUMENTS_WRITE = "documents:write"
     FINGERPRINTS_READ = "fingerprints:read"
 
 
@@ -52,6 +55,36 @@ SCOPES_OF_KIND = {
     ApiKeyKind.SECRET: frozenset(Scope) - {Scope.FINGERPRINTS_READ},
     ApiKeyKind.PUBLISHABLE: frozenset({Scope.TOKENS_MINT}),
 }
+
+
+class CredentialUse(StrEnum):
+    """How a credential is presented; one presented as another kind is unknown."""
+
+    KEY = "key"
+    """An API key, or the `id:secret` of a dialect."""
+    ACCESS_TOKEN = "access_token"
+    """A bearer string that was given for a key and ends by itself (RFC 6749)."""
+    VISITOR = "visitor"
+    """The address of a page that somebody was sent to; it opens that page's object and nothing else."""
+    NOBODY = "nobody"
+    """No credential: for what everybody may ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSession:
+    """A bearer session as stored: its digest, what it may do and until when (SEC-20)."""
+
+    mac: bytes
+    tenant: Tenant
+    key_id: ApiKeyId
+    """The key it was given for; empty for a visitor."""
+    use: CredentialUse
+    dialect: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+    expires_at: datetime
+    """By the wall clock."""
+    attributes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +103,16 @@ class Principal:
     dialect: str
     attributes: tuple[tuple[str, str], ...] = ()
     clock_offset: timedelta = timedelta(0)
+
+    def attribute(self, name: str) -> str:
+        """Give an attribute; empty when the credential has none of this name."""
+        return dict(self.attributes).get(name, "")
+
+
+NOBODY = Principal(
+    Tenant(MerchantId(""), Mode.TEST), ApiKeyId(""), ApiKeyKind.PUBLISHABLE, frozenset(), dialect=""
+)
+"""Who asks without a credential; owns nothing and may do nothing that needs a scope."""
 
 
 _CHECKSUM_LENGTH = 8

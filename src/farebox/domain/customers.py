@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from farebox.domain.access import Tenant
+from farebox.domain.facts import Facts
 from farebox.domain.ids import CustomerId
 
 
@@ -22,5 +23,7 @@ class Customer:
     email: str | None = None
     phone: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect that wrote it wants back."""
     deleted_at: datetime | None = None
     version: int = 1

@@ -17,7 +17,8 @@ message is the fixed text of its code. `code` is stable and has an anchor in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -48,12 +49,15 @@ class ErrorCode(StrEnum):
     INSTRUMENT_UNSUPPORTED = "instrument_unsupported"
     OPERATION_UNSUPPORTED = "operation_unsupported"
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
+    IDEMPOTENCY_KEY_MISSING = "idempotency_key_missing"
     MEDIA_TYPE_UNSUPPORTED = "media_type_unsupported"
+    NOT_ACCEPTABLE = "not_acceptable"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     # Unauthenticated, Forbidden
     API_KEY_MISSING = "api_key_missing"
     API_KEY_INVALID = "api_key_invalid"
     SCOPE_MISSING = "scope_missing"
+    ACCOUNT_FORBIDDEN = "account_forbidden"
     MODE_MISMATCH = "mode_mismatch"
     # NotFound
     ROUTE_NOT_FOUND = "route_not_found"
@@ -65,6 +69,7 @@ class ErrorCode(StrEnum):
     CUSTOMER_NOT_FOUND = "customer_not_found"
     EVENT_NOT_FOUND = "event_not_found"
     MERCHANT_NOT_FOUND = "merchant_not_found"
+    DOCUMENT_NOT_FOUND = "document_not_found"
     # Conflict
     TOKEN_ALREADY_CONSUMED = "token_already_consumed"
     TOKEN_IN_FLIGHT = "token_in_flight"
@@ -75,6 +80,8 @@ class ErrorCode(StrEnum):
     AGREEMENT_ENDED = "agreement_ended"
     PAYMENT_STATE_CONFLICT = "payment_state_conflict"
     REFERENCE_ALREADY_USED = "reference_already_used"
+    NAME_ALREADY_USED = "name_already_used"
+    DOCUMENT_STATE_CONFLICT = "document_state_conflict"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"
     # LimitExceeded
@@ -117,11 +124,14 @@ MESSAGES: Mapping[ErrorCode, str] = {
     ErrorCode.INSTRUMENT_UNSUPPORTED: "This account takes no payments with that kind of instrument.",
     ErrorCode.OPERATION_UNSUPPORTED: "The processor of this payment has no such operation.",
     ErrorCode.IDEMPOTENCY_KEY_INVALID: "The idempotency key is empty, too long or not printable ASCII.",
+    ErrorCode.IDEMPOTENCY_KEY_MISSING: "This request needs an idempotency key.",
     ErrorCode.MEDIA_TYPE_UNSUPPORTED: "This endpoint reads JSON.",
+    ErrorCode.NOT_ACCEPTABLE: "This endpoint answers in JSON, which the request does not accept.",
     ErrorCode.METHOD_NOT_ALLOWED: "This path exists, but not for this method.",
     ErrorCode.API_KEY_MISSING: "There is no API key in the request.",
     ErrorCode.API_KEY_INVALID: "The API key is not known or was revoked.",
     ErrorCode.SCOPE_MISSING: "The API key may not do this.",
+    ErrorCode.ACCOUNT_FORBIDDEN: "The account belongs to somebody else.",
     ErrorCode.MODE_MISMATCH: "This can be done in test mode only.",
     ErrorCode.ROUTE_NOT_FOUND: "There is nothing at this path.",
     ErrorCode.TOKEN_NOT_FOUND: "There is no such token.",
@@ -132,6 +142,7 @@ MESSAGES: Mapping[ErrorCode, str] = {
     ErrorCode.CUSTOMER_NOT_FOUND: "There is no such customer.",
     ErrorCode.EVENT_NOT_FOUND: "There is no such event.",
     ErrorCode.MERCHANT_NOT_FOUND: "There is no such merchant.",
+    ErrorCode.DOCUMENT_NOT_FOUND: "There is no such thing.",
     ErrorCode.TOKEN_ALREADY_CONSUMED: "The token has been spent.",
     ErrorCode.TOKEN_IN_FLIGHT: "The token is being spent by another request.",
     ErrorCode.TOKEN_EXPIRED: "The token has expired.",
@@ -141,6 +152,8 @@ MESSAGES: Mapping[ErrorCode, str] = {
     ErrorCode.AGREEMENT_ENDED: "The agreement has ended.",
     ErrorCode.PAYMENT_STATE_CONFLICT: "The payment's state does not allow this.",
     ErrorCode.REFERENCE_ALREADY_USED: "The reference has been used for another payment.",
+    ErrorCode.NAME_ALREADY_USED: "Something else has this name already.",
+    ErrorCode.DOCUMENT_STATE_CONFLICT: "Its state does not allow this, or somebody changed it meanwhile.",
     ErrorCode.IDEMPOTENCY_KEY_REUSED: "The idempotency key was first used with another request.",
     ErrorCode.IDEMPOTENCY_IN_PROGRESS: "The first request with this idempotency key is still running.",
     ErrorCode.RATE_LIMITED: "Too many requests.",
@@ -157,6 +170,15 @@ MESSAGES: Mapping[ErrorCode, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a request: where, what kind, and what was expected there."""
+
+    code: ErrorCode
+    param: str
+    detail: str | None = None
+
+
 class FareboxError(Exception):
     """A refusal: what kind (`code`), about which field (`param`), and when to come back."""
 
@@ -167,6 +189,7 @@ class FareboxError(Exception):
         param: str | None = None,
         retry_after_s: int | None = None,
         detail: str | None = None,
+        problems: Sequence[Problem] = (),
     ) -> None:
         """Build a refusal.
 
@@ -175,12 +198,14 @@ class FareboxError(Exception):
             param: path of the field at fault in the native API's words, like `card.number`.
             retry_after_s: seconds after which a retry makes sense.
             detail: a text of ours in place of the code's message; never made from input.
+            problems: everything that is wrong, where all of it was looked for.
         """
         super().__init__(code.value)
         self.code = code
         self.param = param
         self.retry_after_s = retry_after_s
         self.message = detail or MESSAGES[code]
+        self.problems = tuple(problems)
 
 
 class InvalidRequest(FareboxError):
@@ -213,3 +238,112 @@ class Unavailable(FareboxError):
 
 class ConfigurationError(FareboxError):
     """The operator fixes the settings; raised at start-up only."""
+
+
+CLASS_OF: Mapping[ErrorCode, type[FareboxError]] = {
+    **dict.fromkeys(
+        (
+            ErrorCode.BODY_MALFORMED,
+            ErrorCode.PARAMETER_INVALID,
+            ErrorCode.PARAMETER_MISSING,
+            ErrorCode.PARAMETER_UNKNOWN,
+            ErrorCode.AMOUNT_INVALID,
+            ErrorCode.AMOUNT_EXCEEDS_AUTHORIZED,
+            ErrorCode.AMOUNT_EXCEEDS_CAPTURED,
+            ErrorCode.CURRENCY_UNSUPPORTED,
+            ErrorCode.CARD_NUMBER_INVALID,
+            ErrorCode.CARD_BRAND_UNSUPPORTED,
+            ErrorCode.CARD_EXPIRY_INVALID,
+            ErrorCode.CARD_EXPIRED,
+            ErrorCode.CARD_CVC_INVALID,
+            ErrorCode.CVC_FORBIDDEN,
+            ErrorCode.TRACK_DATA_FORBIDDEN,
+            ErrorCode.BANK_ROUTING_INVALID,
+            ErrorCode.BANK_ACCOUNT_INVALID,
+            ErrorCode.MANDATE_MISSING,
+            ErrorCode.LIFETIME_INVALID,
+            ErrorCode.METADATA_INVALID,
+            ErrorCode.INSTRUMENT_UNSUPPORTED,
+            ErrorCode.OPERATION_UNSUPPORTED,
+            ErrorCode.IDEMPOTENCY_KEY_INVALID,
+            ErrorCode.IDEMPOTENCY_KEY_MISSING,
+            ErrorCode.MEDIA_TYPE_UNSUPPORTED,
+            ErrorCode.NOT_ACCEPTABLE,
+            ErrorCode.METHOD_NOT_ALLOWED,
+        ),
+        InvalidRequest,
+    ),
+    **dict.fromkeys(
+        (
+            ErrorCode.API_KEY_MISSING,
+            ErrorCode.API_KEY_INVALID,
+        ),
+        Unauthenticated,
+    ),
+    **dict.fromkeys(
+        (
+            ErrorCode.SCOPE_MISSING,
+            ErrorCode.ACCOUNT_FORBIDDEN,
+            ErrorCode.MODE_MISMATCH,
+        ),
+        Forbidden,
+    ),
+    **dict.fromkeys(
+        (
+            ErrorCode.ROUTE_NOT_FOUND,
+            ErrorCode.TOKEN_NOT_FOUND,
+            ErrorCode.PAYMENT_NOT_FOUND,
+            ErrorCode.OPERATION_NOT_FOUND,
+            ErrorCode.PAYMENT_TOKEN_NOT_FOUND,
+            ErrorCode.AGREEMENT_NOT_FOUND,
+            ErrorCode.CUSTOMER_NOT_FOUND,
+            ErrorCode.EVENT_NOT_FOUND,
+            ErrorCode.MERCHANT_NOT_FOUND,
+            ErrorCode.DOCUMENT_NOT_FOUND,
+        ),
+        NotFound,
+    ),
+    **dict.fromkeys(
+        (
+            ErrorCode.TOKEN_ALREADY_CONSUMED,
+            ErrorCode.TOKEN_IN_FLIGHT,
+            ErrorCode.TOKEN_EXPIRED,
+            ErrorCode.TOKEN_REVOKED,
+            ErrorCode.TOKEN_CLASS_MISMATCH,
+            ErrorCode.VERIFICATIONS_EXHAUSTED,
+            ErrorCode.AGREEMENT_ENDED,
+            ErrorCode.PAYMENT_STATE_CONFLICT,
+            ErrorCode.REFERENCE_ALREADY_USED,
+            ErrorCode.NAME_ALREADY_USED,
+            ErrorCode.DOCUMENT_STATE_CONFLICT,
+            ErrorCode.IDEMPOTENCY_KEY_REUSED,
+            ErrorCode.IDEMPOTENCY_IN_PROGRESS,
+        ),
+        Conflict,
+    ),
+    **dict.fromkeys(
+        (
+            ErrorCode.RATE_LIMITED,
+            ErrorCode.CARD_PROBING_REFUSED,
+            ErrorCode.BODY_TOO_LARGE,
+            ErrorCode.URI_TOO_LONG,
+        ),
+        LimitExceeded,
+    ),
+    **dict.fromkeys(
+        (
+            ErrorCode.PROCESSOR_UNREACHABLE,
+            ErrorCode.STORAGE_BUSY,
+            ErrorCode.COMMIT_UNKNOWN,
+            ErrorCode.VAULT_SEALED,
+            ErrorCode.SHUTTING_DOWN,
+            ErrorCode.INTERNAL_ERROR,
+        ),
+        Unavailable,
+    ),
+    **dict.fromkeys(
+        (ErrorCode.CONFIGURATION_INVALID,),
+        ConfigurationError,
+    ),
+}
+"""What kind of refusal each code is, for dialects that answer a whole kind alike."""

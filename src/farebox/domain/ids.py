@@ -21,6 +21,7 @@ CustomerId = NewType("CustomerId", str)
 PaymentId = NewType("PaymentId", str)
 OperationId = NewType("OperationId", str)
 EventId = NewType("EventId", str)
+DocumentId = NewType("DocumentId", str)
 RequestId = NewType("RequestId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -16,6 +16,7 @@ from enum import StrEnum
 from farebox.domain.access import Tenant
 from farebox.domain.checks import Checks
 from farebox.domain.declines import Decline
+from farebox.domain.facts import Facts
 from farebox.domain.ids import OperationId, PaymentId, SingleUseTokenId, StoredTokenId
 from farebox.domain.money import Money
 
@@ -250,5 +251,7 @@ class Operation:
     attempts: int = 0
     """How often recovery has asked the processor."""
     next_attempt_at: datetime | None = None
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect that asked for it wants back."""
     reversing: bool = False
     """Recovery has decided that it must be undone (R4, or nothing explains it)."""

@@ -19,6 +19,7 @@ from farebox.domain.access import Tenant
 from farebox.domain.checks import Checks
 from farebox.domain.declines import Decline
 from farebox.domain.errors import Conflict, ErrorCode, InvalidRequest
+from farebox.domain.facts import Facts
 from farebox.domain.ids import AgreementId, CustomerId, PaymentId, SingleUseTokenId, StoredTokenId
 from farebox.domain.instruments import InstrumentSummary
 from farebox.domain.operations import Initiator, Movement, OperationKind, OperationState, Reason
@@ -90,6 +91,8 @@ class Payment:
     reason: Reason | None = None
     reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect that opened it wants back."""
     checks: Checks = field(default_factory=Checks)
     decline: Decline | None = None
     authorization_code: str | None = None

@@ -17,6 +17,7 @@ from functools import cache
 from typing import NewType
 
 from farebox.domain.access import Tenant
+from farebox.domain.facts import Facts
 from farebox.domain.ids import AgreementId, CustomerId, OperationId, SingleUseTokenId, StoredTokenId
 from farebox.domain.instruments import InstrumentSummary
 from farebox.domain.operations import OperationKind
@@ -186,6 +187,8 @@ class SingleUseToken:
     verifications: int = 0
     customer_id: CustomerId | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect that minted it wants back."""
 
 
 class StoredTokenKind(StrEnum):
@@ -232,4 +235,6 @@ class StoredToken:
     """Of the first transaction made with the credential; links later ones to it (SEC-14)."""
     label: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect that stored it wants back."""
     version: int = 1

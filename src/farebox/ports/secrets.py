@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Protocol
 
-from farebox.domain.access import Tenant
+from farebox.domain.access import CredentialUse, Tenant
 from farebox.domain.tokens import TokenString
 
 
@@ -26,6 +26,10 @@ class Secrets(Protocol):
 
     def api_key_mac(self, key: str) -> bytes:
         """Digest an API key, of any dialect."""
+        ...
+
+    def session_mac(self, string: str, use: CredentialUse) -> bytes:
+        """Digest the string of a bearer session; one use's string means nothing as another's."""
         ...
 
     def idempotency_mac(self, key: str, kind: str, tenant: Tenant) -> bytes:

@@ -19,16 +19,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
-from farebox.domain.access import Tenant
+from farebox.domain.access import AccessSession, Tenant
 from farebox.domain.audit import AuditEntry, ChainedEntry
 from farebox.domain.credentials_on_file import Agreement
 from farebox.domain.customers import Customer
+from farebox.domain.documents import Document
 from farebox.domain.events import Event
 from farebox.domain.idempotency import IdempotencyRecord
 from farebox.domain.ids import (
     AgreementId,
     ApiKeyId,
     CustomerId,
+    DocumentId,
     EventId,
     MerchantId,
     OperationId,
@@ -408,6 +410,66 @@ class Probing(Protocol):
     async def purge(self, before_day: int) -> int: ...
 
 
+class Documents(Protocol):
+    """What merchants keep beside payments."""
+
+    async def insert(self, document: Document) -> None:
+        """Store a document.
+
+        Raises:
+            Conflict: `name_already_used`.
+        """
+        ...
+
+    async def find(self, tenant: Tenant, kind: str, document_id: DocumentId) -> Document | None:
+        """Give a document, deleted ones too."""
+        ...
+
+    async def find_by_name(self, tenant: Tenant, kind: str, name: str) -> Document | None:
+        """Give the document that has, or had, this name."""
+        ...
+
+    async def update(self, document: Document) -> bool:
+        """Write state, parent, name, facts and both instants where the version is the one given.
+
+        Raises:
+            Conflict: `name_already_used`.
+        """
+        ...
+
+    async def page(self, tenant: Tenant, kind: str, page: PageRequest) -> Page[Document]:
+        """List what is not deleted; filters: `parent_id`, `state`, `name`."""
+        ...
+
+
+class References(Protocol):
+    """A merchant's references that may not be used twice for a time."""
+
+    async def take(
+        self, tenant: Tenant, scope: str, reference: str, *, now: datetime, until: datetime
+    ) -> bool:
+        """Take a reference until an instant by the merchant's clock; False while somebody has it."""
+        ...
+
+    async def purge(self, limit: int) -> int:
+        """Forget those whose time is over, by the wall clock."""
+        ...
+
+
+class Sessions(Protocol):
+    """Bearer sessions: access tokens and visitors of pages, found by digest."""
+
+    async def insert(self, session: AccessSession) -> None: ...
+
+    async def find(self, mac: bytes) -> tuple[AccessSession, Merchant] | None:
+        """Give a session and its merchant, ended ones too; nothing when its key has been revoked."""
+        ...
+
+    async def purge(self, limit: int) -> int:
+        """Forget sessions that ended a day ago or more."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """One transaction's view of everything."""
 
@@ -423,6 +485,9 @@ class UnitOfWork(Protocol):
     merchants: Merchants
     keys: KeyRepository
     probing: Probing
+    documents: Documents
+    references: References
+    sessions: Sessions
 
     async def now(self) -> datetime:
         """Give the instant by the database's clock, which never runs backwards."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from datetime import timedelta
 
 from farebox.domain.access import (
     SCOPES_OF_KIND,
+    AccessSession,
     ApiKeyKind,
+    CredentialUse,
     Mode,
     Principal,
     Scope,
@@ -15,16 +17,20 @@ from farebox.domain.access import (
 )
 from farebox.domain.audit import AuditAction, AuditEntry
 from farebox.domain.errors import ErrorCode, Forbidden, NotFound, Unauthenticated
-from farebox.domain.ids import ApiKeyId, MerchantId
+from farebox.domain.ids import ApiKeyId, MerchantId, base32
 from farebox.domain.merchants import ApiKey, Merchant
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock, Randomness
+from farebox.services.commands import AccessTokenView, Context, IssueAccessToken
+from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
 
 _REMEMBER_S = 0.9
 """A revoked key is refused everywhere within a second."""
 _REMEMBERED_MAX = 10_000
+ACCESS_TOKEN_LIFETIME_S_MAX = 3600
+"""Source: security design, SEC-20."""
 
 
 class Access:
@@ -49,18 +55,28 @@ class Access:
         self._randomness = randomness
         self._remembered: dict[bytes, tuple[float, Principal]] = {}
 
-    async def authenticate(self, credential: str, *, dialect: str) -> Principal:
+    async def authenticate(
+        self, credential: str, *, dialect: str, use: CredentialUse = CredentialUse.KEY
+    ) -> Principal:
         """Find who presents this credential.
+
+        Args:
+            credential: the string as it came.
+            dialect: the protocol it came by; a credential of another one is unknown.
+            use: how it was presented; a key shown as an access token is unknown.
 
         Raises:
             Unauthenticated: `api_key_invalid`, whatever is wrong with it.
             Forbidden: `mode_mismatch` for a live key where live mode is closed.
         """
-        mac = self._secrets.api_key_mac(credential)
+        if use is CredentialUse.KEY:
+            mac = self._secrets.api_key_mac(credential)
+        else:
+            mac = self._secrets.session_mac(credential, use)
         now = self._clock.monotonic()
         known = self._remembered.get(mac)
         if known is None or known[0] < now:
-            principal = await self._look_up(mac)
+            principal = await (self._look_up(mac) if use is CredentialUse.KEY else self._look_up_session(mac))
             if len(self._remembered) >= _REMEMBERED_MAX:
                 self._remembered.clear()
             known = (now + _REMEMBER_S, principal)
@@ -149,19 +165,59 @@ class Access:
         if found is None:
             raise Unauthenticated(ErrorCode.API_KEY_INVALID)
         key, merchant = found
-        if merchant.mode is Mode.LIVE and not self._live_mode_is_open:
-            raise Forbidden(ErrorCode.MODE_MISMATCH)
-        principal = Principal(
+        self._refuse_closed_mode(merchant)
+        return Principal(
             tenant=key.tenant,
             key_id=key.id,
             kind=key.kind,
             scopes=key.scopes,
             dialect=key.dialect,
             attributes=tuple(key.attributes.items()),
+            clock_offset=merchant.clock_offset,
         )
-        if merchant.mode is Mode.TEST:
-            return replace(principal, clock_offset=merchant.clock_offset)
-        return principal
+
+    async def _look_up_session(self, mac: bytes) -> Principal:
+        found = await self._storage.read(lambda uow: uow.sessions.find(mac))
+        if found is None or found[0].expires_at <= self._clock.now():
+            raise Unauthenticated(ErrorCode.API_KEY_INVALID)
+        session, merchant = found
+        self._refuse_closed_mode(merchant)
+        is_visitor = session.use is CredentialUse.VISITOR
+        return Principal(
+            tenant=session.tenant,
+            key_id=session.key_id or ApiKeyId("visitor"),
+            kind=ApiKeyKind.PUBLISHABLE if is_visitor else ApiKeyKind.SECRET,
+            scopes=session.scopes,
+            dialect=session.dialect,
+            attributes=tuple(session.attributes.items()),
+            clock_offset=merchant.clock_offset,
+        )
+
+    def _refuse_closed_mode(self, merchant: Merchant) -> None:
+        if merchant.mode is Mode.LIVE and not self._live_mode_is_open:
+            raise Forbidden(ErrorCode.MODE_MISMATCH)
+
+    async def issue(
+        self, command: IssueAccessToken, context: Context[AccessTokenView], claim: Claim[AccessTokenView]
+    ) -> AccessTokenView:
+        """Give a bearer string for the caller's key; several may live at once (SEC-20)."""
+        principal = context.principal
+        lifetime_s = min(command.lifetime_s, ACCESS_TOKEN_LIFETIME_S_MAX)
+        string = base32(int.from_bytes(self._randomness.bytes(32), "big"), 52)
+        now = self._clock.now()
+        session = AccessSession(
+            mac=self._secrets.session_mac(string, CredentialUse.ACCESS_TOKEN),
+            tenant=principal.tenant,
+            key_id=principal.key_id,
+            use=CredentialUse.ACCESS_TOKEN,
+            dialect=context.dialect,
+            scopes=principal.scopes,
+            created_at=now,
+            expires_at=now + timedelta(seconds=lifetime_s),
+            attributes={**dict(principal.attributes), **command.attributes},
+        )
+        await self._storage.write(lambda uow: uow.sessions.insert(session))
+        return AccessTokenView(string, lifetime_s, principal.scopes)
 
     def _entry(self, action: AuditAction, key: ApiKey) -> AuditEntry:
         return AuditEntry(

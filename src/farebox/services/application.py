@@ -7,17 +7,19 @@ answers and the audit of refusals exist once.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
+from farebox.domain.access import Scope
 from farebox.domain.audit import AuditAction, AuditEntry
-from farebox.domain.errors import Conflict, ErrorCode, Forbidden
+from farebox.domain.errors import Conflict, ErrorCode, Forbidden, NotFound
 from farebox.domain.idempotency import WAIT_S, IdempotencyRecord, Verdict, check_key, judge
 from farebox.domain.operations import OperationState
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
-from farebox.services.commands import Command, Context, Executed, Replayed
+from farebox.services.commands import Attempt, Command, Context, Executed, Give, Replayed, Then
 from farebox.services.idempotency import AlreadyClaimed, Claim
 from farebox.services.views import payment_view_of_operation
 
@@ -55,10 +57,12 @@ class Application:
             Forbidden: `scope_missing`; the refusal is audited.
             FareboxError: whatever the use case refuses with.
         """
-        if command.scope not in context.principal.scopes:
-            await self._refuse(command, context)
         if context.idempotency is not None:
             check_key(context.idempotency.key)
+        command = await self._look_first(command, context)
+        if isinstance(command, Give):
+            return Executed(command.value)
+        await self._check_scope(command, context)
         claim = Claim(context, self._secrets, self._clock.now)
         try:
             result: R = await self._handlers[type(command)](command, context, claim)
@@ -70,14 +74,40 @@ class Application:
                 return await self._repeat(record, context, claim)
         return Executed(result, claim.answer)
 
-    async def _refuse(self, command: Command[R], context: Context[R]) -> None:
+    async def _look_first(self, command: Command[R], context: Context[R]) -> Command[R]:
+        """Run what a chain looks at before it acts; give the command that acts."""
+        while isinstance(command, Then):
+            chain = cast("Then[Any, R]", command)
+            command = chain.then(await self._look(chain.first, context))
+        return command
+
+    async def _look(self, command: Command[Any], context: Context[Any]) -> Any:
+        """Run one looking command, without the idempotency key that belongs to what follows."""
+        if isinstance(command, Attempt):
+            try:
+                return await self._look(command.command, context)
+            except NotFound:
+                return None
+        command = await self._look_first(command, context)
+        if isinstance(command, Give):
+            return command.value
+        await self._check_scope(command, context)
+        keyless = replace(context, idempotency=None)
+        claim = Claim(keyless, self._secrets, self._clock.now)
+        return await self._handlers[type(command)](command, keyless, claim)
+
+    async def _check_scope(self, command: Command[Any], context: Context[Any]) -> None:
+        if command.scope is not None and command.scope not in context.principal.scopes:
+            await self._refuse(command, command.scope, context)
+
+    async def _refuse(self, command: Command[Any], scope: Scope, context: Context[Any]) -> None:
         entry = AuditEntry(
             action=AuditAction.ACCESS_REFUSED,
             at=self._clock.now(),
             merchant_id=context.principal.tenant.merchant_id,
             actor=context.principal.key_id,
             object_id=type(command).__name__,
-            why=command.scope.value,
+            why=scope.value,
             request_id=context.request_id,
         )
         await self._storage.write(lambda uow: uow.audit.append((entry,)))

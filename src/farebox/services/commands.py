@@ -15,10 +15,13 @@ from typing import ClassVar, Generic, TypeVar
 from farebox.domain.access import Principal, Scope
 from farebox.domain.credentials_on_file import Agreement
 from farebox.domain.customers import Customer
+from farebox.domain.documents import Document
 from farebox.domain.events import Event
+from farebox.domain.facts import Facts
 from farebox.domain.ids import (
     AgreementId,
     CustomerId,
+    DocumentId,
     EventId,
     OperationId,
     PaymentId,
@@ -34,13 +37,42 @@ from farebox.ports.processors import Fault
 from farebox.ports.storage import Page, PageRequest
 
 R = TypeVar("R")
+Q = TypeVar("Q")
 
 
 class Command(Generic[R]):
-    """A request of one caller, yielding an `R`."""
+    """A request of one caller, yielding an `R`. A scope of None is for what everybody may ask."""
 
     __slots__ = ()
-    scope: ClassVar[Scope]
+    scope: ClassVar[Scope | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Then(Command[R], Generic[Q, R]):
+    """Look first, then decide what to do: `first` only reads, and `then` is a pure function of what it gave.
+
+    An idempotency key belongs to the last command, so what comes before it may run again.
+    """
+
+    scope: ClassVar[Scope | None] = None
+    first: Command[Q]
+    then: Callable[[Q], Command[R]]
+
+
+@dataclass(frozen=True, slots=True)
+class Give(Command[R]):
+    """Give a value: the end of a chain that needs to do nothing more, and the answer of a monitor."""
+
+    scope: ClassVar[Scope | None] = None
+    value: R
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Command[R | None], Generic[R]):
+    """Give what `command`, which only reads, gives; nothing where there is no such thing."""
+
+    scope: ClassVar[Scope | None] = None
+    command: Command[R]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +168,15 @@ class BatchView:
     operations: Sequence[Operation]
 
 
+@dataclass(frozen=True, slots=True)
+class AccessTokenView:
+    """A bearer session as it is shown, once."""
+
+    string: str
+    lifetime_s: int
+    scopes: frozenset[Scope]
+
+
 # --- single-use tokens -----------------------------------------------------------------------------
 
 
@@ -143,20 +184,22 @@ class BatchView:
 class MintSingleUseToken(Command[SingleUseTokenView]):
     """Seal an instrument and give a token for it."""
 
-    scope: ClassVar[Scope] = Scope.TOKENS_MINT
+    scope: ClassVar[Scope | None] = Scope.TOKENS_MINT
     instrument: PaymentInstrument
     details: PayerDetails = field(default_factory=PayerDetails)
     lifetime_s: int | None = None
     """None takes the dialect's default."""
     customer_id: CustomerId | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with it; never card data."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookAtSingleUseToken(Command[SingleUseTokenView]):
     """Look at a token without any effect (I11)."""
 
-    scope: ClassVar[Scope] = Scope.TOKENS_READ
+    scope: ClassVar[Scope | None] = Scope.TOKENS_READ
     token: TokenString
 
 
@@ -164,7 +207,7 @@ class LookAtSingleUseToken(Command[SingleUseTokenView]):
 class RevokeSingleUseToken(Command[SingleUseTokenView]):
     """End a token's life now and erase what it stood for."""
 
-    scope: ClassVar[Scope] = Scope.TOKENS_WRITE
+    scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
     token: TokenString
 
 
@@ -200,6 +243,16 @@ Source = FromSingleUseToken | FromStoredToken | FromInstrument
 
 
 @dataclass(frozen=True, slots=True)
+class UniqueReference:
+    """A reference that may be used once in a scope for a time, as some gateways check for duplicates."""
+
+    scope: str
+    """What it is unique among: the dialect's word for the account and the kind of request."""
+    reference: str
+    kept: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class SaveCredential:
     """Store the instrument of an approved payment."""
 
@@ -219,7 +272,7 @@ class Pay(Command[PaymentView]):
     a dialect's own facts, never card data.
     """
 
-    scope: ClassVar[Scope] = Scope.PAYMENTS_WRITE
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
     kind: OperationKind
     money: Money
     source: Source
@@ -229,6 +282,10 @@ class Pay(Command[PaymentView]):
     save: SaveCredential | None = None
     customer_id: CustomerId | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with it; never card data."""
+    unique_reference: UniqueReference | None = None
+    """Refuse the reference when it was used in this scope and its time is not over."""
     network_transaction_id: str | None = None
     """Of a first transaction made elsewhere, for imported agreements."""
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -242,20 +299,24 @@ class FollowUp(Command[PaymentView]):
     whole purchase; a refund takes from what was captured.
     """
 
-    scope: ClassVar[Scope] = Scope.PAYMENTS_WRITE
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
     payment_id: PaymentId
     kind: OperationKind
     amount_minor: int | None = None
     target_id: OperationId | None = None
     reference: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with it; never card data."""
+    unique_reference: UniqueReference | None = None
+    """Refuse the reference when it was used in this scope and its time is not over."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetPayment(Command[PaymentView]):
     """Show a payment, a verification or a credit."""
 
-    scope: ClassVar[Scope] = Scope.PAYMENTS_READ
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
     payment_id: PaymentId
 
 
@@ -263,7 +324,7 @@ class GetPayment(Command[PaymentView]):
 class ListPayments(Command[Page[PaymentView]]):
     """List payments, newest first; filters as in `ports.storage.Payments.page`."""
 
-    scope: ClassVar[Scope] = Scope.PAYMENTS_READ
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
     page: PageRequest
     with_operations: bool = False
 
@@ -275,7 +336,7 @@ class ListPayments(Command[Page[PaymentView]]):
 class StoreCredential(Command[StoredTokenView]):
     """Turn a single-use token, which it spends, or clear details into a stored credential."""
 
-    scope: ClassVar[Scope] = Scope.TOKENS_WRITE
+    scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
     source: FromSingleUseToken | FromInstrument
     kind: StoredTokenKind = StoredTokenKind.PAYMENT_TOKEN
     customer_id: CustomerId | None = None
@@ -283,13 +344,15 @@ class StoreCredential(Command[StoredTokenView]):
     network_transaction_id: str | None = None
     label: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with it; never card data."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetStoredToken(Command[StoredTokenView]):
     """Show a stored credential by its id or its string."""
 
-    scope: ClassVar[Scope] = Scope.TOKENS_READ
+    scope: ClassVar[Scope | None] = Scope.TOKENS_READ
     token: str
 
 
@@ -297,7 +360,7 @@ class GetStoredToken(Command[StoredTokenView]):
 class ListStoredTokens(Command[Page[StoredTokenView]]):
     """List active stored credentials, newest first."""
 
-    scope: ClassVar[Scope] = Scope.TOKENS_READ
+    scope: ClassVar[Scope | None] = Scope.TOKENS_READ
     page: PageRequest
 
 
@@ -305,20 +368,21 @@ class ListStoredTokens(Command[Page[StoredTokenView]]):
 class UpdateStoredToken(Command[StoredTokenView]):
     """Change label, metadata, customer or the card's expiry; what is None stays."""
 
-    scope: ClassVar[Scope] = Scope.TOKENS_WRITE
+    scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
     token: str
     label: str | None = None
     metadata: Mapping[str, str] | None = None
     customer_id: CustomerId | None = None
     exp_month: int | None = None
     exp_year: int | None = None
+    facts: Facts | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteStoredToken(Command[StoredTokenView]):
     """Erase a stored credential."""
 
-    scope: ClassVar[Scope] = Scope.TOKENS_WRITE
+    scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
     token: str
 
 
@@ -326,7 +390,7 @@ class DeleteStoredToken(Command[StoredTokenView]):
 class CreateAgreement(Command[Agreement]):
     """Record what the customer consented to; `network_transaction_id` for one made elsewhere."""
 
-    scope: ClassVar[Scope] = Scope.TOKENS_WRITE
+    scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
     reason: Reason
     consented_at: datetime | None = None
     """None means now."""
@@ -341,7 +405,7 @@ class CreateAgreement(Command[Agreement]):
 class GetAgreement(Command[Agreement]):
     """Show an agreement."""
 
-    scope: ClassVar[Scope] = Scope.TOKENS_READ
+    scope: ClassVar[Scope | None] = Scope.TOKENS_READ
     agreement_id: AgreementId
 
 
@@ -349,7 +413,7 @@ class GetAgreement(Command[Agreement]):
 class ListAgreements(Command[Page[Agreement]]):
     """List agreements, newest first."""
 
-    scope: ClassVar[Scope] = Scope.TOKENS_READ
+    scope: ClassVar[Scope | None] = Scope.TOKENS_READ
     page: PageRequest
 
 
@@ -357,7 +421,7 @@ class ListAgreements(Command[Page[Agreement]]):
 class EndAgreement(Command[Agreement]):
     """End an agreement: its recurrence tokens are refused from now on."""
 
-    scope: ClassVar[Scope] = Scope.TOKENS_WRITE
+    scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
     agreement_id: AgreementId
 
 
@@ -368,19 +432,21 @@ class EndAgreement(Command[Agreement]):
 class CreateCustomer(Command[Customer]):
     """Store a customer."""
 
-    scope: ClassVar[Scope] = Scope.CUSTOMERS_WRITE
+    scope: ClassVar[Scope | None] = Scope.CUSTOMERS_WRITE
     reference: str | None = None
     name: str | None = None
     email: str | None = None
     phone: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with it; never card data."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetCustomer(Command[Customer]):
     """Show a customer."""
 
-    scope: ClassVar[Scope] = Scope.CUSTOMERS_READ
+    scope: ClassVar[Scope | None] = Scope.CUSTOMERS_READ
     customer_id: CustomerId
 
 
@@ -388,7 +454,7 @@ class GetCustomer(Command[Customer]):
 class ListCustomers(Command[Page[Customer]]):
     """List customers, newest first."""
 
-    scope: ClassVar[Scope] = Scope.CUSTOMERS_READ
+    scope: ClassVar[Scope | None] = Scope.CUSTOMERS_READ
     page: PageRequest
 
 
@@ -399,17 +465,18 @@ class UpdateCustomer(Command[Customer]):
     `changes` holds any of `reference`, `name`, `email`, `phone`; `metadata` replaces when given.
     """
 
-    scope: ClassVar[Scope] = Scope.CUSTOMERS_WRITE
+    scope: ClassVar[Scope | None] = Scope.CUSTOMERS_WRITE
     customer_id: CustomerId
     changes: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     metadata: Mapping[str, str] | None = None
+    facts: Facts | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteCustomer(Command[Customer]):
     """Delete a customer and every credential stored for them."""
 
-    scope: ClassVar[Scope] = Scope.CUSTOMERS_WRITE
+    scope: ClassVar[Scope | None] = Scope.CUSTOMERS_WRITE
     customer_id: CustomerId
 
 
@@ -417,7 +484,7 @@ class DeleteCustomer(Command[Customer]):
 class GetEvent(Command[Event]):
     """Show one event."""
 
-    scope: ClassVar[Scope] = Scope.EVENTS_READ
+    scope: ClassVar[Scope | None] = Scope.EVENTS_READ
     event_id: EventId
 
 
@@ -425,8 +492,78 @@ class GetEvent(Command[Event]):
 class ListEvents(Command[Page[Event]]):
     """List what happened, newest first."""
 
-    scope: ClassVar[Scope] = Scope.EVENTS_READ
+    scope: ClassVar[Scope | None] = Scope.EVENTS_READ
     page: PageRequest
+
+
+# --- documents and sessions ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CreateDocument(Command[Document]):
+    """Keep a thing beside payments; `name` is unique within its kind."""
+
+    scope: ClassVar[Scope | None] = Scope.DOCUMENTS_WRITE
+    kind: str
+    facts: Facts
+    state: str = ""
+    parent_id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetDocument(Command[Document]):
+    """Show a document by its id, or by its name when `by_name`."""
+
+    scope: ClassVar[Scope | None] = Scope.DOCUMENTS_READ
+    kind: str
+    document: str
+    by_name: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListDocuments(Command[Page[Document]]):
+    """List documents of a kind, newest first; filters: `parent_id`, `state`, `name`."""
+
+    scope: ClassVar[Scope | None] = Scope.DOCUMENTS_READ
+    kind: str
+    page: PageRequest
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateDocument(Command[Document]):
+    """Change a document that was just read; what is None stays.
+
+    `version` is the one that was read, so that a change made meanwhile is not overwritten.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.DOCUMENTS_WRITE
+    kind: str
+    document_id: DocumentId
+    version: int
+    facts: Facts | None = None
+    state: str | None = None
+    parent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteDocument(Command[Document]):
+    """Delete a document; with `frees_name` another one may take its name."""
+
+    scope: ClassVar[Scope | None] = Scope.DOCUMENTS_WRITE
+    kind: str
+    document_id: DocumentId
+    frees_name: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class IssueAccessToken(Command[AccessTokenView]):
+    """Give a bearer string for the caller's key, with all of the key's scopes, for at most an hour."""
+
+    scope: ClassVar[Scope | None] = None
+    lifetime_s: int = 3600
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """More facts that go with the session, beside the key's own."""
 
 
 # --- the sandbox -----------------------------------------------------------------------------------
@@ -436,7 +573,7 @@ class ListEvents(Command[Page[Event]]):
 class MoveClock(Command[ClockView]):
     """Move a test-mode merchant's clock forward by a duration; zero only reads it."""
 
-    scope: ClassVar[Scope] = Scope.SANDBOX_WRITE
+    scope: ClassVar[Scope | None] = Scope.SANDBOX_WRITE
     forward: timedelta = timedelta(0)
 
 
@@ -444,7 +581,7 @@ class MoveClock(Command[ClockView]):
 class AddFault(Command[Fault]):
     """Script trouble for the tenant's next requests to the sandbox acquirer."""
 
-    scope: ClassVar[Scope] = Scope.SANDBOX_WRITE
+    scope: ClassVar[Scope | None] = Scope.SANDBOX_WRITE
     fault: Fault
 
 
@@ -452,11 +589,11 @@ class AddFault(Command[Fault]):
 class ClearFaults(Command[None]):
     """Forget the tenant's scripted trouble."""
 
-    scope: ClassVar[Scope] = Scope.SANDBOX_WRITE
+    scope: ClassVar[Scope | None] = Scope.SANDBOX_WRITE
 
 
 @dataclass(frozen=True, slots=True)
 class CloseBatch(Command[BatchView]):
     """Close the acquirer's batch now: captures and refunds settle, bank debits get their result."""
 
-    scope: ClassVar[Scope] = Scope.SANDBOX_WRITE
+    scope: ClassVar[Scope | None] = Scope.SANDBOX_WRITE

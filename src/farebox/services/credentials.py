@@ -14,6 +14,7 @@ from farebox.domain.credentials_on_file import (
 )
 from farebox.domain.errors import Conflict, ErrorCode, InvalidRequest, NotFound
 from farebox.domain.events import Event, EventType, Value
+from farebox.domain.facts import check_facts
 from farebox.domain.ids import AgreementId, CustomerId, OperationId, StoredTokenId, has_shape
 from farebox.domain.instruments import PayerDetails, PaymentInstrument, summary_of
 from farebox.domain.tokens import (
@@ -128,6 +129,7 @@ class Credentials:
                 network_transaction_id=command.network_transaction_id,
                 label=command.label,
                 metadata=command.metadata,
+                facts=check_facts(command.facts),
             )
             await uow.stored_tokens.insert(token)
             events.append(self._event(EventType.STORED_TOKEN_CREATED, token, 1))
@@ -464,6 +466,7 @@ def _changed(token: StoredToken, command: UpdateStoredToken) -> StoredToken:
         label=token.label if command.label is None else command.label,
         metadata=token.metadata if command.metadata is None else command.metadata,
         customer_id=customer_id,
+        facts=token.facts if command.facts is None else check_facts(command.facts),
     )
 
 

@@ -8,6 +8,7 @@ from farebox.domain.access import Tenant
 from farebox.domain.customers import Customer
 from farebox.domain.errors import Conflict, ErrorCode, NotFound
 from farebox.domain.events import Event, EventType
+from farebox.domain.facts import check_facts
 from farebox.domain.ids import CustomerId
 from farebox.ports.storage import Page, PageRequest, Storage, UnitOfWork
 from farebox.ports.system import Clock
@@ -49,6 +50,7 @@ class Customers:
             email=command.email,
             phone=command.phone,
             metadata=command.metadata,
+            facts=check_facts(command.facts),
         )
         event = self._event(EventType.CUSTOMER_CREATED, customer)
 
@@ -89,6 +91,8 @@ class Customers:
         changes: dict[str, object] = dict(command.changes)
         if command.metadata is not None:
             changes["metadata"] = command.metadata
+        if command.facts is not None:
+            changes["facts"] = check_facts(command.facts)
         return await self._change(command.customer_id, context, claim, EventType.CUSTOMER_UPDATED, changes)
 
     async def delete(
@@ -109,6 +113,7 @@ class Customers:
             "name": None,
             "email": None,
             "phone": None,
+            "facts": {},
         }
         return await self._change(command.customer_id, context, claim, EventType.CUSTOMER_DELETED, erased)
 

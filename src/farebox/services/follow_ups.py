@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from farebox.domain.errors import Conflict, ErrorCode, FareboxError, InvalidRequest, NotFound
 from farebox.domain.events import Event
+from farebox.domain.facts import check_facts
 from farebox.domain.ids import OperationId
 from farebox.domain.instruments import PaymentInstrument
 from farebox.domain.money import Money
@@ -34,6 +35,7 @@ from farebox.services.commands import Context, FollowUp, PaymentView
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger, Recorded
+from farebox.services.references import take_reference
 from farebox.services.routing import Routing
 from farebox.services.submission import Submission, commit_answer
 from farebox.services.vaulting import Permit, Vaulting
@@ -125,6 +127,7 @@ class FollowUps:
     ) -> _Started:
         tenant = context.principal.tenant
         await claim.begin(uow, operation_id)
+        await take_reference(uow, tenant, command.unique_reference, now + context.principal.clock_offset)
         payment = await uow.payments.lock(tenant, command.payment_id)
         if payment is None:
             raise NotFound(ErrorCode.PAYMENT_NOT_FOUND)
@@ -153,6 +156,7 @@ class FollowUps:
             target_id=target.id,
             target_kind=target.kind,
             reference=command.reference,
+            facts=check_facts(command.facts),
             next_attempt_at=now + timedelta(seconds=SEND_WITHIN_S + processor.timeout_s + RECOVERY_GRACE_S),
         )
         await uow.operations.insert(operation)

@@ -27,6 +27,7 @@ from farebox.domain.errors import (
     NotFound,
 )
 from farebox.domain.events import Event, EventType
+from farebox.domain.facts import check_facts
 from farebox.domain.ids import AgreementId, OperationId, PaymentId, StoredTokenId
 from farebox.domain.instruments import InstrumentSummary, PayerDetails, PaymentInstrument, summary_of
 from farebox.domain.operations import (
@@ -68,6 +69,7 @@ from farebox.services.commands import (
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger, Recorded
+from farebox.services.references import take_reference
 from farebox.services.routing import Routing
 from farebox.services.submission import Submission, commit_answer
 from farebox.services.tokenization import explain_refusal
@@ -217,6 +219,7 @@ class Purchases:
     ) -> _Reserved:
         tenant = context.principal.tenant
         await claim.begin(uow, plan.operation_id)
+        await take_reference(uow, tenant, command.unique_reference, plan.now + context.principal.clock_offset)
         credential = await self._credential(uow, command, context, plan)
         if credential.summary.kind not in plan.processor.capabilities.instruments:
             raise InvalidRequest(ErrorCode.INSTRUMENT_UNSUPPORTED, param="source")
@@ -326,6 +329,7 @@ class Purchases:
             reason=_reason(command, agreement),
             reference=command.reference,
             metadata=command.metadata,
+            facts=check_facts(command.facts),
         )
 
     def _operation(self, command: Pay, plan: _Plan, payment: Payment, reference: str | None) -> Operation:

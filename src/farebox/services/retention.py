@@ -12,7 +12,7 @@ _ROWS_AT_ONCE = 500
 
 
 class Retention:
-    """Purges remembered requests, events and counts of card shapes."""
+    """Purges remembered requests, events, counts of card shapes, ended sessions and freed references."""
 
     def __init__(self, *, storage: Storage, clock: Clock, events_kept_days: int) -> None:
         """Take the database and how long the operator keeps events."""
@@ -28,6 +28,8 @@ class Retention:
             requests = await uow.idempotency.purge(now - timedelta(days=KEEP_DAYS), _ROWS_AT_ONCE)
             events = await uow.events.purge(now - timedelta(days=self._events_kept_days), _ROWS_AT_ONCE)
             shapes = await uow.probing.purge(int(now.timestamp()) // 86400 - 1)
-            return requests + events + shapes
+            sessions = await uow.sessions.purge(_ROWS_AT_ONCE)
+            references = await uow.references.purge(_ROWS_AT_ONCE)
+            return requests + events + shapes + sessions + references
 
         return await self._storage.write(work)

@@ -9,6 +9,7 @@ from farebox.domain.access import Mode, Principal
 from farebox.domain.cards import Card
 from farebox.domain.errors import Conflict, ErrorCode, FareboxError, InvalidRequest, LimitExceeded, NotFound
 from farebox.domain.events import Event, EventType
+from farebox.domain.facts import check_facts
 from farebox.domain.ids import SingleUseTokenId
 from farebox.domain.instruments import InstrumentSummary, summary_of
 from farebox.domain.tokens import (
@@ -103,6 +104,7 @@ class Tokenization:
             sealed=sealed,
             customer_id=command.customer_id,
             metadata=command.metadata,
+            facts=check_facts(command.facts),
         )
         view = SingleUseTokenView(token, string, command.details, now)
         event = self._event(EventType.SINGLE_USE_TOKEN_MINTED, token, 1)

@@ -9,16 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from farebox.domain.access import Tenant
 from farebox.ports.processors import Processor, Sandbox
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage
 from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
 from farebox.services import commands
+from farebox.services.access import Access
 from farebox.services.application import Application, Handler
 from farebox.services.credentials import Credentials
 from farebox.services.customers import Customers
+from farebox.services.documents import Documents
 from farebox.services.follow_ups import FollowUps
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger
@@ -63,7 +64,7 @@ def build_use_cases(
     clock: Clock,
     ids: Ids,
     telemetry: Telemetry,
-    clock_moved: Callable[[Tenant], None],
+    access: Access,
     bin_length: int = 6,
     keeps_cvc: bool = False,
     parts: Parts = Parts(),  # frozen
@@ -79,7 +80,7 @@ def build_use_cases(
         clock: this node's.
         ids: names new things.
         telemetry: is told what happened.
-        clock_moved: told whose test clock has moved, because it remembers principals.
+        access: who is asking; it is told whose test clock has moved, because it remembers principals.
         bin_length: 6 or 8 (SEC-04).
         keeps_cvc: let a security code outlive a verification.
         parts: the classes to use.
@@ -142,16 +143,18 @@ def build_use_cases(
         telemetry=telemetry,
         sandbox=sandbox,
         recovery=recovery,
-        clock_moved=clock_moved,
+        clock_moved=access.forget,
     )
     handlers = _handlers(
-        tokenization,
-        purchases,
-        follow_ups,
-        credentials,
-        Customers(storage=storage, clock=clock, ids=ids, telemetry=telemetry),
-        Reporting(storage),
-        sandbox_commands,
+        tokenization=tokenization,
+        purchases=purchases,
+        follow_ups=follow_ups,
+        credentials=credentials,
+        customers=Customers(storage=storage, clock=clock, ids=ids, telemetry=telemetry),
+        reporting=Reporting(storage),
+        sandbox=sandbox_commands,
+        documents=Documents(storage=storage, clock=clock, ids=ids),
+        access=access,
     )
     application = parts.application(
         handlers, storage=storage, secrets=secrets, clock=clock, telemetry=telemetry
@@ -160,6 +163,7 @@ def build_use_cases(
 
 
 def _handlers(
+    *,
     tokenization: Tokenization,
     purchases: Purchases,
     follow_ups: FollowUps,
@@ -167,6 +171,8 @@ def _handlers(
     customers: Customers,
     reporting: Reporting,
     sandbox: SandboxCommands,
+    documents: Documents,
+    access: Access,
 ) -> Mapping[type[commands.Command[Any]], Handler]:
     """Pair every command with its use case."""
     return {
@@ -193,6 +199,12 @@ def _handlers(
         commands.DeleteCustomer: customers.delete,
         commands.GetEvent: reporting.event,
         commands.ListEvents: reporting.events,
+        commands.CreateDocument: documents.create,
+        commands.GetDocument: documents.get,
+        commands.ListDocuments: documents.page,
+        commands.UpdateDocument: documents.update,
+        commands.DeleteDocument: documents.delete,
+        commands.IssueAccessToken: access.issue,
         commands.MoveClock: sandbox.move_clock,
         commands.AddFault: sandbox.add_fault,
         commands.ClearFaults: sandbox.clear_faults,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from farebox.domain.access import Mode, Tenant
+from farebox.domain.access import Mode
 from farebox.domain.events import Event
 from farebox.domain.ids import OperationId
 from farebox.ports.processors import Processor, Sandbox
@@ -13,6 +13,7 @@ from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage
 from farebox.ports.system import Clock, Randomness
 from farebox.ports.vault import Vault
+from farebox.services.access import Access
 from farebox.services.application import Application
 from farebox.services.ids import Ids
 from farebox.services.recovery import Recovery
@@ -61,10 +62,6 @@ class Node:
     telemetry: SilentTelemetry
 
 
-def _nobody_remembers(tenant: Tenant) -> None:
-    """Need no telling: a principal of the simulation is made anew for every request."""
-
-
 def build_node(
     *,
     storage: Storage,
@@ -77,7 +74,8 @@ def build_node(
     parts: Parts,
 ) -> Node:
     """Wire the use cases as the composition root does."""
-    telemetry = SilentTelemetry()
+    telemetry, ids = SilentTelemetry(), Ids(clock, randomness)
+    access = Access(storage=storage, secrets=secrets, clock=clock, ids=ids, randomness=randomness)
     use_cases = build_use_cases(
         storage=storage,
         vaulting=Vaulting(vault, clock, telemetry),
@@ -85,9 +83,9 @@ def build_node(
         processors={processor.name: processor},
         sandbox=sandbox,
         clock=clock,
-        ids=Ids(clock, randomness),
+        ids=ids,
         telemetry=telemetry,
-        clock_moved=_nobody_remembers,
+        access=access,
         parts=parts,
     )
     return Node(use_cases.application, use_cases.tokenization, use_cases.recovery, telemetry)

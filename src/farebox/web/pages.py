@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from ipaddress import ip_address
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from farebox.dialects.codec import encode
-from farebox.dialects.dialect import WireResponse
+from farebox.dialects.dialect import PageView, WireResponse
 from farebox.web.app import Page
 from farebox.web.health import Readiness
 from farebox.web.wire import Scope
@@ -107,7 +108,8 @@ def _is_loopback(scope: Scope) -> bool:
     return client is not None and ip_address(client[0]).is_loopback
 
 
-def _render(description: Mapping[str, Any], errors: Sequence[ErrorText]) -> bytes:
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("farebox.web"),
         autoescape=select_autoescape(),
@@ -116,7 +118,25 @@ def _render(description: Mapping[str, Any], errors: Sequence[ErrorText]) -> byte
     )
     environment.filters["schema_name"] = _schema_name
     environment.filters["type_name"] = _type_name
-    return environment.get_template("docs.html").render(api=description, errors=errors).encode()
+    return environment
+
+
+def _render(description: Mapping[str, Any], errors: Sequence[ErrorText]) -> bytes:
+    return _environment().get_template("docs.html").render(api=description, errors=errors).encode()
+
+
+def render_page(page: PageView) -> tuple[Sequence[tuple[bytes, bytes]], bytes]:
+    """Draw a page that a dialect answers with: no script, and forms that go anywhere (a challenge's result).
+
+    Frames of any origin may hold it, as payment pages must allow.
+    """
+    policy = b"default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action *"
+    headers = (
+        (b"content-type", _HTML),
+        (b"content-security-policy", policy),
+        (b"referrer-policy", b"no-referrer"),
+    )
+    return headers, _environment().get_template(f"{page.template}.html").render(page.values).encode()
 
 
 def _schema_name(schema: Mapping[str, Any]) -> str:

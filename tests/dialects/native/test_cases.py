@@ -146,6 +146,12 @@ ELSEWHERE = {
     "idempotency_in_progress": "idempotency: two requests at once",
     "reference_already_used": "storage: references are derived, not given",
     "instrument_unsupported": "routing: the sandbox takes every instrument",
+    "idempotency_key_missing": "for dialects that demand one",
+    "not_acceptable": "for dialects that look at Accept",
+    "account_forbidden": "for dialects that name the account in the path",
+    "document_not_found": "for dialects that keep documents",
+    "document_state_conflict": "for dialects that keep documents",
+    "name_already_used": "for dialects that keep documents",
     "card_brand_unsupported": "for dialects that list the brands they take",
 }
 

@@ -18,6 +18,7 @@ from farebox.dialects.dialect import (
     InHeader,
     NoBody,
     NoQuery,
+    PageView,
     Refusal,
     Route,
     WireError,
@@ -26,7 +27,7 @@ from farebox.dialects.dialect import (
 )
 from farebox.dialects.engine import UNMATCHED, Engine
 from farebox.dialects.rate_limit import RateLimit
-from farebox.domain.access import SCOPES_OF_KIND, ApiKeyKind, Mode, Principal, Tenant
+from farebox.domain.access import SCOPES_OF_KIND, ApiKeyKind, CredentialUse, Mode, Principal, Tenant
 from farebox.domain.errors import ErrorCode, FareboxError, LimitExceeded, Unauthenticated, Unavailable
 from farebox.domain.ids import ApiKeyId, MerchantId
 from farebox.domain.tokens import TokenRules
@@ -67,6 +68,10 @@ def nothing(result: Any, call: Call[Any, Any]) -> None:
 
 def write_error(refusal: Refusal) -> Problem:
     return Problem(refusal.code.value, refusal.message, refusal.param)
+
+
+def draw(page: PageView) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    return [(b"content-type", b"text/html")], f"{page.template}: {page.values}".encode()
 
 
 STATUS = {
@@ -116,7 +121,7 @@ class Randomness:
 
 
 class Access:
-    async def authenticate(self, credential: str, *, dialect: str) -> Principal:
+    async def authenticate(self, credential: str, *, dialect: str, use: CredentialUse) -> Principal:
         if credential != "good":
             raise Unauthenticated(ErrorCode.API_KEY_INVALID)
         return PRINCIPAL
@@ -150,6 +155,7 @@ def engine(
         ids=Ids(Clock(), Randomness()),  # type: ignore[arg-type]
         rate_limit=RateLimit(per_s=1.0, burst=burst, monotonic=lambda: 0.0),
         on_error=lambda _, error: told.append(error),
+        render_page=draw,
     )
     return made, door, told
 
@@ -365,6 +371,7 @@ def test_two_routes_never_share_a_method_and_a_path() -> None:
             ids=None,  # type: ignore[arg-type]
             rate_limit=None,  # type: ignore[arg-type]
             on_error=print,
+            render_page=draw,
         )
 
 

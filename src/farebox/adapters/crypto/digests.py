@@ -14,7 +14,7 @@ from farebox.adapters.crypto.keyset import API_KEY, AUDIT, LOOKUP, Keyset
 from farebox.adapters.crypto.ring import FileRing
 from farebox.adapters.crypto.suite import CannotOpen, SealingKey, associated_data, seal, unseal
 from farebox.adapters.crypto.vault import expand
-from farebox.domain.access import Mode, Tenant
+from farebox.domain.access import CredentialUse, Mode, Tenant
 from farebox.domain.tokens import TokenString
 from farebox.ports.secrets import TokenClass
 
@@ -56,6 +56,11 @@ class Digests:
     def api_key_mac(self, key: str) -> bytes:
         """Digest an API key."""
         return hmac.digest(self._api_key, key.encode("utf-8", "replace"), "sha256")
+
+    def session_mac(self, string: str, use: CredentialUse) -> bytes:
+        """Digest a bearer session's string with its use."""
+        message = _message(b"session", use.value.encode(), string.encode("utf-8", "replace"))
+        return hmac.digest(self._api_key, message, "sha256")
 
     def idempotency_mac(self, key: str, kind: str, tenant: Tenant) -> bytes:
         """Digest an idempotency key within its kind of request."""

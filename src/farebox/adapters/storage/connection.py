@@ -69,6 +69,10 @@ def optional_from_us(microseconds: int | None) -> datetime | None:
     return None if microseconds is None else from_us(microseconds)
 
 
+_facts = msgspec.json.Decoder(dict[str, object])
+read_facts = _facts.decode
+"""Read the facts that go with a row."""
+
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 

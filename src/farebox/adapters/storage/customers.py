@@ -13,6 +13,7 @@ from farebox.adapters.storage.connection import (
     from_us,
     optional_from_us,
     optional_us,
+    read_facts,
     to_json,
     to_us,
 )
@@ -25,10 +26,10 @@ from farebox.domain.operations import Reason
 from farebox.ports.storage import Page, PageRequest
 
 _CUSTOMER: LiteralString = (
-    "id, merchant_id, mode, created_at, reference, name, email, phone, metadata, deleted_at, version"
+    "id, merchant_id, mode, created_at, reference, name, email, phone, metadata, deleted_at, version, facts"
 )
 INSERT_CUSTOMER: LiteralString = (
-    f"INSERT INTO customer ({_CUSTOMER}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    f"INSERT INTO customer ({_CUSTOMER}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 )
 PAGE_CUSTOMERS: LiteralString = (
     f"SELECT {_CUSTOMER} FROM customer WHERE merchant_id = $1 AND mode = $2 AND deleted_at IS NULL"
@@ -36,7 +37,7 @@ PAGE_CUSTOMERS: LiteralString = (
 FIND_CUSTOMER: LiteralString = PAGE_CUSTOMERS + " AND id = $3"
 UPDATE_CUSTOMER: LiteralString = (
     "UPDATE customer SET reference = $1, name = $2, email = $3, phone = $4, metadata = $5, deleted_at = $6,"
-    " version = version + 1 WHERE id = $7 AND merchant_id = $8 AND mode = $9 AND version = $10"
+    " facts = $7, version = version + 1 WHERE id = $8 AND merchant_id = $9 AND mode = $10 AND version = $11"
 )
 _CUSTOMER_FILTERS = {"reference": Filter("reference"), "email": Filter("email")}
 
@@ -81,6 +82,7 @@ class Customers:
                 to_json(customer.metadata),
                 optional_us(customer.deleted_at),
                 customer.version,
+                to_json(customer.facts),
             ),
         )
 
@@ -100,6 +102,7 @@ class Customers:
                 customer.phone,
                 to_json(customer.metadata),
                 optional_us(customer.deleted_at),
+                to_json(customer.facts),
                 customer.id,
                 *_owner(customer.tenant),
                 customer.version,
@@ -182,6 +185,7 @@ def _customer(row: Row) -> Customer:
         metadata=_metadata.decode(row[8]),
         deleted_at=optional_from_us(row[9]),
         version=row[10],
+        facts=read_facts(row[11]),
     )
 
 

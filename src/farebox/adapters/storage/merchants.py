@@ -56,8 +56,8 @@ REVOKE_KEY: LiteralString = (
 )
 
 _MICROSECOND = timedelta(microseconds=1)
-_names = msgspec.json.Decoder(dict[str, str])
-_words = msgspec.json.Decoder(list[str])
+read_names = msgspec.json.Decoder(dict[str, str]).decode
+read_words = msgspec.json.Decoder(list[str]).decode
 
 
 class Merchants:
@@ -83,11 +83,11 @@ class Merchants:
     async def find(self, merchant_id: MerchantId) -> Merchant | None:
         """Give a merchant."""
         row = await self._connection.fetch_one(FIND, (merchant_id,))
-        return _merchant(row) if row else None
+        return read_merchant(row) if row else None
 
     async def all(self) -> Sequence[Merchant]:
         """Give every merchant."""
-        return [_merchant(row) for row in await self._connection.fetch_all(ALL)]
+        return [read_merchant(row) for row in await self._connection.fetch_all(ALL)]
 
     async def advance_clock(self, tenant: Tenant, offset: timedelta) -> bool:
         """Set a test clock's offset, forward only."""
@@ -118,8 +118,8 @@ class Merchants:
                 tenant=tenant,
                 processor=row[3],
                 created_at=from_us(row[4]),
-                currencies=frozenset(_words.decode(row[5])),
-                names=_names.decode(row[6]),
+                currencies=frozenset(read_words(row[5])),
+                names=read_names(row[6]),
             )
             for row in rows
         ]
@@ -146,7 +146,7 @@ class Merchants:
     async def find_key(self, key_mac: bytes) -> tuple[ApiKey, Merchant] | None:
         """Give an unrevoked credential and its merchant."""
         row = await self._connection.fetch_one(FIND_KEY, (key_mac,))
-        return (_key(row), _merchant(row[11:])) if row else None
+        return (_key(row), read_merchant(row[11:])) if row else None
 
     async def keys(self, merchant_id: MerchantId | None) -> Sequence[ApiKey]:
         """List credentials."""
@@ -161,7 +161,8 @@ class Merchants:
         return await self._connection.execute(REVOKE_KEY, (key_id,)) == 1
 
 
-def _merchant(row: Row) -> Merchant:
+def read_merchant(row: Row) -> Merchant:
+    """Read a merchant from its five columns."""
     return Merchant(
         id=MerchantId(row[0]),
         mode=Mode(row[1]),
@@ -178,9 +179,9 @@ def _key(row: Row) -> ApiKey:
         kind=ApiKeyKind(row[3]),
         dialect=row[4],
         key_mac=row[5],
-        scopes=frozenset(Scope(word) for word in _words.decode(row[6])),
+        scopes=frozenset(Scope(word) for word in read_words(row[6])),
         created_at=from_us(row[7]),
         label=row[8],
-        attributes=_names.decode(row[9]),
+        attributes=read_names(row[9]),
         revoked_at=optional_from_us(row[10]),
     )

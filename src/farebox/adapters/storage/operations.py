@@ -16,6 +16,7 @@ from farebox.adapters.storage.connection import (
     from_us,
     optional_from_us,
     optional_us,
+    read_facts,
     to_json,
     to_us,
 )
@@ -32,12 +33,12 @@ _COLUMNS: LiteralString = (
     " processor_reference, token_id, consumes_token, stored_token_id, target_id, target_kind, initiator,"
     " reason, processor_id, approved_minor, authorization_code, avs, cvc_check, decline,"
     " network_transaction_id, reference, settled_at, closed_at, envelope, envelope_day, attempts,"
-    " next_attempt_at, reversing"
+    " next_attempt_at, reversing, facts"
 )
 INSERT: LiteralString = (
     f"INSERT INTO operation ({_COLUMNS}) VALUES"
     " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,"
-    " $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)"
+    " $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)"
 )
 FIND: LiteralString = f"SELECT {_COLUMNS} FROM operation WHERE id = $1 AND merchant_id = $2 AND mode = $3"
 OF_PAYMENT: LiteralString = (
@@ -254,6 +255,7 @@ def _values(operation: Operation) -> tuple[Value, ...]:
         operation.attempts,
         optional_us(operation.next_attempt_at),
         int(operation.reversing),
+        to_json(operation.facts) if operation.facts else "{}",
     )
 
 
@@ -290,4 +292,5 @@ def _operation(row: Row) -> Operation:
         attempts=row[31],
         next_attempt_at=optional_from_us(row[32]),
         reversing=bool(row[33]),
+        facts=read_facts(row[34]),
     )

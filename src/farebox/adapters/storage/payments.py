@@ -6,7 +6,7 @@ from typing import LiteralString
 
 import msgspec
 
-from farebox.adapters.storage.connection import Connection, Row, Value, from_us, to_json, to_us
+from farebox.adapters.storage.connection import Connection, Row, Value, from_us, read_facts, to_json, to_us
 from farebox.adapters.storage.paging import Filter, page_of
 from farebox.domain.access import Mode, Tenant
 from farebox.domain.checks import AvsResult, Checks, CvcResult
@@ -29,12 +29,12 @@ _COLUMNS: LiteralString = (
     " authorized_minor, captured_minor, refunded_minor, voided_minor, capturing_minor, refunding_minor,"
     " voiding_minor, single_use_token_id, stored_token_id, saved_token_id, customer_id, agreement_id,"
     " initiator, reason, reference, metadata, avs, cvc_check, decline, authorization_code,"
-    " network_transaction_id, version"
+    " network_transaction_id, version, facts"
 )
 INSERT: LiteralString = (
     f"INSERT INTO payment ({_COLUMNS}, status) VALUES"
     " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,"
-    " $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)"
+    " $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)"
 )
 FIND: LiteralString = f"SELECT {_COLUMNS} FROM payment WHERE id = $1 AND merchant_id = $2 AND mode = $3"
 # A write that changes nothing takes the row's lock on both engines, and returns what is there after it.
@@ -99,6 +99,7 @@ class Payments:
                 to_json(payment.metadata),
                 *_answer(payment),
                 payment.version,
+                to_json(payment.facts) if payment.facts else "{}",
                 payment.status.value,
             ),
         )
@@ -192,4 +193,5 @@ def _payment(row: Row) -> Payment:
         authorization_code=row[30],
         network_transaction_id=row[31],
         version=row[32],
+        facts=read_facts(row[33]),
     )

@@ -139,6 +139,7 @@ _GUARDS = {
     "operation.token_id": "one_live_operation",
     "operation.processor, operation.processor_reference": "one_processor_reference",
     "operation.target_id": "one_live_void",
+    "document.merchant_id, document.mode, document.kind, document.name": "document_name",
 }
 
 

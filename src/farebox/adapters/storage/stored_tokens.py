@@ -7,7 +7,7 @@ from typing import LiteralString
 
 import msgspec
 
-from farebox.adapters.storage.connection import Connection, Row, Value, from_us, to_json, to_us
+from farebox.adapters.storage.connection import Connection, Row, Value, from_us, read_facts, to_json, to_us
 from farebox.adapters.storage.paging import Filter, page_of
 from farebox.domain.access import Mode, Tenant
 from farebox.domain.ids import AgreementId, CustomerId, MerchantId, StoredTokenId
@@ -20,11 +20,11 @@ _KEY_ID = slice(1, 9)
 
 _COLUMNS: LiteralString = (
     "id, merchant_id, mode, kind, token_mac, state, summary, fingerprint, created_at, dialect, wrapped_key,"
-    " payload, details, customer_id, agreement_id, network_transaction_id, label, metadata, version"
+    " payload, details, customer_id, agreement_id, network_transaction_id, label, metadata, version, facts"
 )
 INSERT: LiteralString = (
     f"INSERT INTO stored_token ({_COLUMNS}, key_id) VALUES"
-    " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
+    " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"
 )
 _BY_OWNER: LiteralString = f"SELECT {_COLUMNS} FROM stored_token WHERE merchant_id = $1 AND mode = $2"
 FIND: LiteralString = _BY_OWNER + " AND token_mac = $3"
@@ -38,8 +38,8 @@ BY_FINGERPRINT_OF_CUSTOMER: LiteralString = (
 UPDATE: LiteralString = (
     "UPDATE stored_token SET summary = $1, wrapped_key = $2, payload = $3, details = $4, key_id = $5,"
     " customer_id = $6, agreement_id = $7, network_transaction_id = $8, label = $9, metadata = $10,"
-    " version = version + 1"
-    " WHERE id = $11 AND merchant_id = $12 AND mode = $13 AND version = $14 AND state = 'active'"
+    " facts = $11, version = version + 1"
+    " WHERE id = $12 AND merchant_id = $13 AND mode = $14 AND version = $15 AND state = 'active'"
 )
 DELETE: LiteralString = (
     "UPDATE stored_token SET state = 'deleted', wrapped_key = NULL, payload = NULL, details = NULL,"
@@ -95,6 +95,7 @@ class StoredTokens:
                 token.label,
                 to_json(token.metadata),
                 token.version,
+                to_json(token.facts),
                 sealed.wrapped_key[_KEY_ID] if sealed else None,
             ),
         )
@@ -140,6 +141,7 @@ class StoredTokens:
                 token.network_transaction_id,
                 token.label,
                 to_json(token.metadata),
+                to_json(token.facts),
                 token.id,
                 *_owner(token.tenant),
                 token.version,
@@ -196,4 +198,5 @@ def _token(row: Row) -> StoredToken:
         label=row[16],
         metadata=_metadata.decode(row[17]),
         version=row[18],
+        facts=read_facts(row[19]),
     )

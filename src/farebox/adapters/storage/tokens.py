@@ -9,7 +9,7 @@ from typing import LiteralString
 
 import msgspec
 
-from farebox.adapters.storage.connection import Connection, Row, from_us, to_json, to_us
+from farebox.adapters.storage.connection import Connection, Row, from_us, read_facts, to_json, to_us
 from farebox.domain.access import Mode, Tenant
 from farebox.domain.ids import CustomerId, MerchantId, OperationId, SingleUseTokenId
 from farebox.domain.instruments import InstrumentSummary
@@ -17,12 +17,12 @@ from farebox.domain.tokens import SealedSingleUse, SingleUseToken, TokenState
 
 _COLUMNS: LiteralString = (
     "id, merchant_id, mode, token_mac, state, summary, fingerprint, created_at, expires_at, dialect,"
-    " bucket_minute, payload, details, cvc, operation_id, verifications, customer_id, metadata"
+    " bucket_minute, payload, details, cvc, operation_id, verifications, customer_id, metadata, facts"
 )
 
 INSERT: LiteralString = (
     f"INSERT INTO single_use_token ({_COLUMNS}) VALUES"
-    " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
+    " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
 )
 FIND: LiteralString = (
     f"SELECT {_COLUMNS} FROM single_use_token WHERE merchant_id = $1 AND mode = $2 AND token_mac = $3"
@@ -121,6 +121,7 @@ class SingleUseTokens:
                 token.verifications,
                 token.customer_id,
                 to_json(token.metadata),
+                to_json(token.facts) if token.facts else "{}",
             ),
         )
 
@@ -240,7 +241,8 @@ def _token(row: Row) -> SingleUseToken:
         verifications,
         customer_id,
         metadata,
-    ) = row[:18]
+        facts,
+    ) = row[:19]
     return SingleUseToken(
         id=SingleUseTokenId(token_id),
         tenant=Tenant(MerchantId(merchant_id), Mode(mode)),
@@ -256,4 +258,5 @@ def _token(row: Row) -> SingleUseToken:
         verifications=verifications,
         customer_id=CustomerId(customer_id) if customer_id else None,
         metadata=_metadata.decode(metadata),
+        facts=read_facts(facts),
     )

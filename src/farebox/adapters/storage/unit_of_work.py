@@ -8,12 +8,14 @@ from typing import LiteralString
 from farebox.adapters.storage.audit import Audit, ChainMac
 from farebox.adapters.storage.connection import Connection, from_us
 from farebox.adapters.storage.customers import Agreements, Customers
+from farebox.adapters.storage.documents import Documents, References
 from farebox.adapters.storage.events import Events
 from farebox.adapters.storage.idempotency import Idempotency
 from farebox.adapters.storage.keys import Keys, Probing
 from farebox.adapters.storage.merchants import Merchants
 from farebox.adapters.storage.operations import Operations
 from farebox.adapters.storage.payments import Payments
+from farebox.adapters.storage.sessions import Sessions
 from farebox.adapters.storage.stored_tokens import StoredTokens
 from farebox.adapters.storage.tokens import SingleUseTokens
 from farebox.ports import storage as port
@@ -41,6 +43,9 @@ class SqlUnitOfWork:
         self.merchants: port.Merchants = Merchants(connection)
         self.keys: KeyRepository = Keys(connection)
         self.probing: port.Probing = Probing(connection)
+        self.documents: port.Documents = Documents(connection)
+        self.references: port.References = References(connection)
+        self.sessions: port.Sessions = Sessions(connection)
 
     def begin(self) -> None:
         """Begin a transaction: what was remembered of the last one may be wrong by now."""
