@@ -59,6 +59,7 @@ class Node:
     application: Application
     tokenization: Tokenization
     recovery: Recovery
+    access: Access
     telemetry: SilentTelemetry
 
 
@@ -88,4 +89,4 @@ def build_node(
         access=access,
         parts=parts,
     )
-    return Node(use_cases.application, use_cases.tokenization, use_cases.recovery, telemetry)
+    return Node(use_cases.application, use_cases.tokenization, use_cases.recovery, access, telemetry)
