@@ -8,14 +8,16 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from farebox.dialects.dialect import WireResponse
 from farebox.domain.errors import ConfigurationError, ErrorCode
-from farebox.web.app import App
 from farebox.web.limits import Limits
+from farebox.web.wire import Receive, Scope, Send
 
 _BACKLOG = 2048
 # TLS 1.2 with authenticated encryption and forward secrecy only; TLS 1.3 has nothing else (SEC-09).
@@ -67,11 +69,61 @@ def open_sockets(host: str, listeners: Sequence[Listener]) -> list[tuple[Listene
     return opened
 
 
+class Answering(Protocol):
+    """An application that answers whole requests; `app.App` is one."""
+
+    async def answer(self, scope: Scope, receive: Receive, body: bytes | None) -> WireResponse | None:
+        """Answer a request, whose body is given if it came with the head; nothing for one who left."""
+        ...
+
+
+async def _exchange(
+    app: Answering, cycle: RequestResponseCycle, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answer one request in one piece, as far as it came in one.
+
+    This is what uvicorn runs in place of an ASGI application: head and body as two messages are two
+    packets, each of which wakes the caller up.
+    """
+    body = None if cycle.more_body else bytes(cycle.body)
+    response = await app.answer(scope, receive, body)
+    if response is None or cycle.disconnected:
+        return
+    if cycle.flow.write_paused:
+        await cycle.flow.drain()
+    if not cycle.disconnected:
+        _write(cycle, response)
+
+
+def _write(cycle: RequestResponseCycle, response: WireResponse) -> None:
+    """Write an answer whole, and end the exchange as uvicorn does."""
+    headers = [*cycle.default_headers, *response.headers]
+    if response.status != 204:
+        headers.append((b"content-length", b"%d" % len(response.body)))
+    if (b"connection", b"close") in headers:
+        cycle.keep_alive = False
+    elif not cycle.keep_alive:
+        headers.append((b"connection", b"close"))
+    head = STATUS_LINE[response.status] + b"".join([name + b": " + value + b"\r\n" for name, value in headers])
+    if head.count(b"\n") != len(headers) + 1:
+        raise ValueError("a header holds a line break")
+    cycle.response_started = cycle.response_complete = True
+    body = b"" if cycle.scope["method"] == "HEAD" else response.body
+    cycle.transport.write(head + b"\r\n" + body)
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+
+
 def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
     class BoundedProtocol(HttpToolsProtocol):
-        """Refuses heads that are too large and lets `sweep` find those that take too long."""
+        """Refuses heads that are too large and lets `sweep` find those that take too long.
+
+        A timer for every answer would cost more than looking through all connections once a second.
+        """
 
         head_since: float | None = None
+        idle_since: float | None = None
         head_received = 0
         """Bytes of segments that came before the head was whole."""
         segment = 0
@@ -89,7 +141,7 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
                     self.send_400_response("The request's headers are too large.")
 
         def on_message_begin(self) -> None:
-            self.head_since, self.head_received = self.loop.time(), 0
+            self.head_since, self.head_received, self.idle_since = self.loop.time(), 0, None
             super().on_message_begin()
 
         def on_headers_complete(self) -> None:
@@ -101,6 +153,25 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
                 # Becomes a 400 in the parser's caller.
                 raise ValueError
             super().on_headers_complete()
+
+        def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+            super()._start_asgi_task(cycle, partial(_exchange, app, cycle))
+
+        def on_response_complete(self) -> None:
+            self.server_state.total_requests += 1
+            if self.transport.is_closing():
+                return
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+            else:
+                self.idle_since = self.loop.time()
+
+        def is_overdue(self, now: float) -> bool:
+            """Tell whether its caller has let it wait too long, for a head or for another request."""
+            if self.head_since is not None:
+                return now - self.head_since > limits.head_timeout_s
+            return self.idle_since is not None and now - self.idle_since > limits.keep_alive_s
 
     return BoundedProtocol
 
@@ -143,20 +214,20 @@ class FareboxServer(Server):
         self._announce()
 
 
-def build_server(app: App, *, limits: Limits, tls: Tls | None) -> FareboxServer:
+def build_server(app: Answering, *, limits: Limits, tls: Tls | None) -> FareboxServer:
     """Put the application on uvicorn."""
     server: FareboxServer
+    protocol = _protocol(limits)
 
     async def sweep() -> None:
-        """Close connections whose head has not come in time."""
-        deadline = asyncio.get_running_loop().time() - limits.head_timeout_s
+        """Close connections whose caller takes too long."""
+        now = asyncio.get_running_loop().time()
         for connection in tuple(server.server_state.connections):
-            since: float | None = getattr(connection, "head_since", None)
-            if since is not None and since < deadline:
+            if isinstance(connection, protocol) and connection.is_overdue(now):
                 connection.transport.close()
 
     options: Mapping[str, Any] = {
-        "http": _protocol(limits),
+        "http": protocol,
         "loop": "uvloop",
         "lifespan": "off",
         "interface": "asgi3",
