@@ -104,7 +104,8 @@ def _write(cycle: RequestResponseCycle, response: WireResponse) -> None:
         cycle.keep_alive = False
     elif not cycle.keep_alive:
         headers.append((b"connection", b"close"))
-    head = STATUS_LINE[response.status] + b"".join([name + b": " + value + b"\r\n" for name, value in headers])
+    lines = [name + b": " + value + b"\r\n" for name, value in headers]
+    head = STATUS_LINE[response.status] + b"".join(lines)
     if head.count(b"\n") != len(headers) + 1:
         raise ValueError("a header holds a line break")
     cycle.response_started = cycle.response_complete = True
@@ -115,65 +116,69 @@ def _write(cycle: RequestResponseCycle, response: WireResponse) -> None:
     cycle.on_response()
 
 
-def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
-    class BoundedProtocol(HttpToolsProtocol):
-        """Refuses heads that are too large and lets `sweep` find those that take too long.
+class BoundedProtocol(HttpToolsProtocol):
+    """Refuses heads that are too large and knows when its caller takes too long.
 
-        A timer for every answer would cost more than looking through all connections once a second.
-        """
+    A timer for every answer would cost more than looking through all connections once a second.
+    """
 
-        head_since: float | None = None
-        idle_since: float | None = None
-        head_received = 0
-        """Bytes of segments that came before the head was whole."""
-        segment = 0
+    limits: Limits
+    head_since: float | None = None
+    idle_since: float | None = None
+    head_received = 0
+    """Bytes of segments that came before the head was whole."""
+    segment = 0
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            self.head_since = self.loop.time()
-            super().connection_made(transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a head."""
+        self.head_since = self.loop.time()
+        super().connection_made(transport)
 
-        def data_received(self, data: bytes) -> None:
-            self.segment = len(data)
-            super().data_received(data)
-            if self.head_since is not None:
-                self.head_received += self.segment
-                if self.head_received > limits.head_bytes:
-                    self.send_400_response("The request's headers are too large.")
+    def data_received(self, data: bytes) -> None:
+        """Read a segment."""
+        self.segment = len(data)
+        super().data_received(data)
+        if self.head_since is not None:
+            self.head_received += self.segment
+            if self.head_received > self.limits.head_bytes:
+                self.send_400_response("The request's headers are too large.")
 
-        def on_message_begin(self) -> None:
-            self.head_since, self.head_received, self.idle_since = self.loop.time(), 0, None
-            super().on_message_begin()
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self.head_since, self.head_received, self.idle_since = self.loop.time(), 0, None
+        super().on_message_begin()
 
-        def on_headers_complete(self) -> None:
-            self.head_since = None
-            if len(self.headers) > limits.headers or (
-                self.head_received + self.segment > limits.head_bytes
-                and sum(len(name) + len(value) for name, value in self.headers) > limits.head_bytes
-            ):
-                # Becomes a 400 in the parser's caller.
-                raise ValueError
-            super().on_headers_complete()
+    def on_headers_complete(self) -> None:
+        """Judge the head, and let the application answer."""
+        self.head_since = None
+        limits = self.limits
+        if len(self.headers) > limits.headers or (
+            self.head_received + self.segment > limits.head_bytes
+            and sum(len(name) + len(value) for name, value in self.headers) > limits.head_bytes
+        ):
+            # Becomes a 400 in the parser's caller.
+            raise ValueError
+        super().on_headers_complete()
 
-        def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-            super()._start_asgi_task(cycle, partial(_exchange, app, cycle))
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, partial(_exchange, app, cycle))
 
-        def on_response_complete(self) -> None:
-            self.server_state.total_requests += 1
-            if self.transport.is_closing():
-                return
-            self.flow.resume_reading()
-            if self.pipeline:
-                self._start_asgi_task(*self.pipeline.pop())
-            else:
-                self.idle_since = self.loop.time()
+    def on_response_complete(self) -> None:
+        """Go on with a request that was sent ahead, or begin to wait for one."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.idle_since = self.loop.time()
 
-        def is_overdue(self, now: float) -> bool:
-            """Tell whether its caller has let it wait too long, for a head or for another request."""
-            if self.head_since is not None:
-                return now - self.head_since > limits.head_timeout_s
-            return self.idle_since is not None and now - self.idle_since > limits.keep_alive_s
-
-    return BoundedProtocol
+    def is_overdue(self, now: float) -> bool:
+        """Tell whether its caller has let it wait too long, for a head or for another request."""
+        if self.head_since is not None:
+            return now - self.head_since > self.limits.head_timeout_s
+        return self.idle_since is not None and now - self.idle_since > self.limits.keep_alive_s
 
 
 class FareboxServer(Server):
@@ -217,17 +222,16 @@ class FareboxServer(Server):
 def build_server(app: Answering, *, limits: Limits, tls: Tls | None) -> FareboxServer:
     """Put the application on uvicorn."""
     server: FareboxServer
-    protocol = _protocol(limits)
 
     async def sweep() -> None:
         """Close connections whose caller takes too long."""
         now = asyncio.get_running_loop().time()
         for connection in tuple(server.server_state.connections):
-            if isinstance(connection, protocol) and connection.is_overdue(now):
+            if isinstance(connection, BoundedProtocol) and connection.is_overdue(now):
                 connection.transport.close()
 
     options: Mapping[str, Any] = {
-        "http": protocol,
+        "http": type("Protocol", (BoundedProtocol,), {"limits": limits}),
         "loop": "uvloop",
         "lifespan": "off",
         "interface": "asgi3",
