@@ -16,6 +16,7 @@ import msgspec
 
 from farebox.domain.access import Principal
 from farebox.domain.errors import ErrorCode
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import RequestId
 from farebox.domain.tokens import TokenRules
 from farebox.services.commands import Command
@@ -28,7 +29,7 @@ Headers = Mapping[bytes, bytes]
 """By lower-case name; of a repeated header the last one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WireRequest:
     """A request as it came over the wire, its mount prefix removed and its body read whole."""
 
@@ -61,7 +62,7 @@ class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An endpoint without query parameters."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call(Generic[BodyT, QueryT]):
     """A decoded request as readers and writers see it."""
 
@@ -75,7 +76,7 @@ class Call(Generic[BodyT, QueryT]):
     """The absolute URL without its query, for links in lists."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route(Generic[BodyT, QueryT, ResultT]):
     """One endpoint: what it reads, which command that means, what it answers.
 
@@ -119,7 +120,7 @@ class Authentication(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BearerKey:
     """`Authorization: Bearer <key>` (RFC 6750 §2.1)."""
 
@@ -144,7 +145,7 @@ class Idempotency(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InHeader:
     """The key is a header's value."""
 
@@ -157,7 +158,7 @@ class InHeader:
         return None if value is None else value.decode("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WireError:
     """What one error code is in a dialect."""
 
@@ -165,7 +166,7 @@ class WireError:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """An error on its way out, in domain words."""
 
@@ -177,7 +178,7 @@ class Refusal:
     wire: WireError
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dialect:
     """A wire protocol."""
 

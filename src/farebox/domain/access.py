@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from zlib import crc32
 
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import ApiKeyId, MerchantId, base32
 
 
@@ -17,7 +17,7 @@ class Mode(StrEnum):
     LIVE = "live"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tenant:
     """Whose data it is: the owner named in every query, digest and sealing."""
 
@@ -54,7 +54,7 @@ SCOPES_OF_KIND = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Principal:
     """An authenticated caller.
 

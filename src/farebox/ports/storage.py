@@ -15,7 +15,7 @@ the database's clock (`uow.now()`), moved forward by the merchant's `clock_offse
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
@@ -24,6 +24,7 @@ from farebox.domain.audit import AuditEntry, ChainedEntry
 from farebox.domain.credentials_on_file import Agreement
 from farebox.domain.customers import Customer
 from farebox.domain.events import Event
+from farebox.domain.frozen import frozen
 from farebox.domain.idempotency import IdempotencyRecord
 from farebox.domain.ids import (
     AgreementId,
@@ -45,7 +46,7 @@ from farebox.ports.keys import KeyRepository
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PageRequest:
     """Which part of a list: newest first, keyed by the id, which is ordered by time.
 
@@ -59,7 +60,7 @@ class PageRequest:
     """Equality on a closed set of columns which each list names."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page(Generic[T]):
     """Some rows, newest first, and whether there are more in the direction asked for."""
 
@@ -429,7 +430,7 @@ class UnitOfWork(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StorageHealth:
     """What `/readyz` and `doctor` ask: is it safe to spend, and if not, why."""
 

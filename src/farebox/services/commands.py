@@ -8,7 +8,7 @@ commands and writes results into responses; `application.execute` is the only do
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import ClassVar, Generic, TypeVar
 
@@ -16,6 +16,7 @@ from farebox.domain.access import Principal, Scope
 from farebox.domain.credentials_on_file import Agreement
 from farebox.domain.customers import Customer
 from farebox.domain.events import Event
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import (
     AgreementId,
     CustomerId,
@@ -43,7 +44,7 @@ class Command(Generic[R]):
     scope: ClassVar[Scope]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IdempotencyRequest:
     """The caller's key, the kind of request it belongs to, and the whole request in canonical form."""
 
@@ -52,7 +53,7 @@ class IdempotencyRequest:
     canonical: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Context(Generic[R]):
     """What surrounds a command.
 
@@ -68,7 +69,7 @@ class Context(Generic[R]):
     idempotency: IdempotencyRequest | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Executed(Generic[R]):
     """A fresh result and the rendered answer if it was stored (then exactly these bytes are sent)."""
 
@@ -76,7 +77,7 @@ class Executed(Generic[R]):
     answer: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replayed:
     """The first answer of a repeated request, byte for byte."""
 
@@ -86,7 +87,7 @@ class Replayed:
 # --- results ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SingleUseTokenView:
     """A single-use token as its merchant sees it.
 
@@ -100,7 +101,7 @@ class SingleUseTokenView:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredTokenView:
     """A stored credential; `string` is there only in the answer that created it."""
 
@@ -109,7 +110,7 @@ class StoredTokenView:
     string: TokenString | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PaymentView:
     """A payment (or verification, or credit) with its operations, oldest first."""
 
@@ -121,7 +122,7 @@ class PaymentView:
     """The operation this command made, on commands that make one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClockView:
     """A test-mode merchant's clock."""
 
@@ -129,7 +130,7 @@ class ClockView:
     offset: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BatchView:
     """What a batch closing settled."""
 
@@ -139,7 +140,7 @@ class BatchView:
 # --- single-use tokens -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MintSingleUseToken(Command[SingleUseTokenView]):
     """Seal an instrument and give a token for it."""
 
@@ -152,7 +153,7 @@ class MintSingleUseToken(Command[SingleUseTokenView]):
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LookAtSingleUseToken(Command[SingleUseTokenView]):
     """Look at a token without any effect (I11)."""
 
@@ -160,7 +161,7 @@ class LookAtSingleUseToken(Command[SingleUseTokenView]):
     token: TokenString
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RevokeSingleUseToken(Command[SingleUseTokenView]):
     """End a token's life now and erase what it stood for."""
 
@@ -171,14 +172,14 @@ class RevokeSingleUseToken(Command[SingleUseTokenView]):
 # --- payments --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromSingleUseToken:
     """Pay with a single-use token."""
 
     token: TokenString
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromStoredToken:
     """Pay with a stored credential; `cvc` is what the customer typed this time."""
 
@@ -188,7 +189,7 @@ class FromStoredToken:
     cvc: Sensitive | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromInstrument:
     """Pay with clear details, for dialects that take them in the payment itself."""
 
@@ -199,7 +200,7 @@ class FromInstrument:
 Source = FromSingleUseToken | FromStoredToken | FromInstrument
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SaveCredential:
     """Store the instrument of an approved payment."""
 
@@ -210,7 +211,7 @@ class SaveCredential:
     """An agreement made before; otherwise a recurrence token gets one made for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pay(Command[PaymentView]):
     """Open a payment.
 
@@ -234,7 +235,7 @@ class Pay(Command[PaymentView]):
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FollowUp(Command[PaymentView]):
     """Capture, void or refund.
 
@@ -251,7 +252,7 @@ class FollowUp(Command[PaymentView]):
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetPayment(Command[PaymentView]):
     """Show a payment, a verification or a credit."""
 
@@ -259,7 +260,7 @@ class GetPayment(Command[PaymentView]):
     payment_id: PaymentId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListPayments(Command[Page[PaymentView]]):
     """List payments, newest first; filters as in `ports.storage.Payments.page`."""
 
@@ -271,7 +272,7 @@ class ListPayments(Command[Page[PaymentView]]):
 # --- stored credentials ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoreCredential(Command[StoredTokenView]):
     """Turn a single-use token, which it spends, or clear details into a stored credential."""
 
@@ -285,7 +286,7 @@ class StoreCredential(Command[StoredTokenView]):
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetStoredToken(Command[StoredTokenView]):
     """Show a stored credential by its id or its string."""
 
@@ -293,7 +294,7 @@ class GetStoredToken(Command[StoredTokenView]):
     token: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListStoredTokens(Command[Page[StoredTokenView]]):
     """List active stored credentials, newest first."""
 
@@ -301,7 +302,7 @@ class ListStoredTokens(Command[Page[StoredTokenView]]):
     page: PageRequest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpdateStoredToken(Command[StoredTokenView]):
     """Change label, metadata, customer or the card's expiry; what is None stays."""
 
@@ -314,7 +315,7 @@ class UpdateStoredToken(Command[StoredTokenView]):
     exp_year: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeleteStoredToken(Command[StoredTokenView]):
     """Erase a stored credential."""
 
@@ -322,7 +323,7 @@ class DeleteStoredToken(Command[StoredTokenView]):
     token: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateAgreement(Command[Agreement]):
     """Record what the customer consented to; `network_transaction_id` for one made elsewhere."""
 
@@ -337,7 +338,7 @@ class CreateAgreement(Command[Agreement]):
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetAgreement(Command[Agreement]):
     """Show an agreement."""
 
@@ -345,7 +346,7 @@ class GetAgreement(Command[Agreement]):
     agreement_id: AgreementId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListAgreements(Command[Page[Agreement]]):
     """List agreements, newest first."""
 
@@ -353,7 +354,7 @@ class ListAgreements(Command[Page[Agreement]]):
     page: PageRequest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EndAgreement(Command[Agreement]):
     """End an agreement: its recurrence tokens are refused from now on."""
 
@@ -364,7 +365,7 @@ class EndAgreement(Command[Agreement]):
 # --- customers and events --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateCustomer(Command[Customer]):
     """Store a customer."""
 
@@ -376,7 +377,7 @@ class CreateCustomer(Command[Customer]):
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetCustomer(Command[Customer]):
     """Show a customer."""
 
@@ -384,7 +385,7 @@ class GetCustomer(Command[Customer]):
     customer_id: CustomerId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListCustomers(Command[Page[Customer]]):
     """List customers, newest first."""
 
@@ -392,7 +393,7 @@ class ListCustomers(Command[Page[Customer]]):
     page: PageRequest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpdateCustomer(Command[Customer]):
     """Change a customer; what is not in `changes` stays, None clears.
 
@@ -405,7 +406,7 @@ class UpdateCustomer(Command[Customer]):
     metadata: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeleteCustomer(Command[Customer]):
     """Delete a customer and every credential stored for them."""
 
@@ -413,7 +414,7 @@ class DeleteCustomer(Command[Customer]):
     customer_id: CustomerId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetEvent(Command[Event]):
     """Show one event."""
 
@@ -421,7 +422,7 @@ class GetEvent(Command[Event]):
     event_id: EventId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListEvents(Command[Page[Event]]):
     """List what happened, newest first."""
 
@@ -432,7 +433,7 @@ class ListEvents(Command[Page[Event]]):
 # --- the sandbox -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MoveClock(Command[ClockView]):
     """Move a test-mode merchant's clock forward by a duration; zero only reads it."""
 
@@ -440,7 +441,7 @@ class MoveClock(Command[ClockView]):
     forward: timedelta = timedelta(0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AddFault(Command[Fault]):
     """Script trouble for the tenant's next requests to the sandbox acquirer."""
 
@@ -448,14 +449,14 @@ class AddFault(Command[Fault]):
     fault: Fault
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClearFaults(Command[None]):
     """Forget the tenant's scripted trouble."""
 
     scope: ClassVar[Scope] = Scope.SANDBOX_WRITE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CloseBatch(Command[BatchView]):
     """Close the acquirer's batch now: captures and refunds settle, bank debits get their result."""
 

@@ -13,7 +13,7 @@ sends twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from farebox.domain.bank_accounts import BacsAccount, SepaAccount, check_mandate
@@ -27,6 +27,7 @@ from farebox.domain.errors import (
     NotFound,
 )
 from farebox.domain.events import Event, EventType
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import AgreementId, OperationId, PaymentId, StoredTokenId
 from farebox.domain.instruments import InstrumentSummary, PayerDetails, PaymentInstrument, summary_of
 from farebox.domain.operations import (
@@ -79,7 +80,7 @@ _TOKEN_CLASSES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Plan:
     """What is decided before the first transaction."""
 
@@ -93,7 +94,7 @@ class _Plan:
     envelope: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Credential:
     """What the source of a payment turned out to be."""
 
@@ -103,7 +104,7 @@ class _Credential:
     agreement: Agreement | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Reserved:
     """The first transaction's result."""
 
@@ -114,7 +115,7 @@ class _Reserved:
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Kept:
     """A credential about to be stored with an approved payment."""
 

@@ -6,13 +6,13 @@ is committed with the transaction that granted it; only after that does the call
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from farebox.domain.access import Principal, Tenant
 from farebox.domain.audit import AuditAction, AuditEntry
 from farebox.domain.cards import Card, parse_cvc
 from farebox.domain.errors import ErrorCode, NotFound
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import OperationId, RequestId, SingleUseTokenId, StoredTokenId
 from farebox.domain.instruments import PayerDetails, PaymentInstrument
 from farebox.domain.operations import Operation
@@ -24,7 +24,7 @@ from farebox.ports.telemetry import Telemetry
 from farebox.ports.vault import Vault
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Permit:
     """Proof that an opening has its audit entry; made by `Vaulting.permit` only."""
 

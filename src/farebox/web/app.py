@@ -7,12 +7,13 @@ the main listener, where the native API also stands at the root.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from time import perf_counter
 
 from farebox.dialects.dialect import WireRequest, WireResponse
 from farebox.dialects.engine import UNMATCHED, Engine
 from farebox.domain.errors import ErrorCode, FareboxError, LimitExceeded
+from farebox.domain.frozen import frozen
 from farebox.web.limits import Limits
 from farebox.web.wire import (
     Disconnected,
@@ -27,7 +28,7 @@ from farebox.web.wire import (
 MAIN = "native"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answered:
     """One answered request, as metrics and the access log want it: no path, no address, no name."""
 
@@ -42,7 +43,7 @@ class Answered:
 Page = Callable[[Scope], Awaitable[WireResponse]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mounts:
     """Where dialects are reached besides `/<dialect>` on the main listener."""
 

@@ -7,7 +7,6 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -16,15 +15,16 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from farebox.dialects.dialect import WireResponse
 from farebox.domain.errors import ConfigurationError, ErrorCode
+from farebox.domain.frozen import frozen
 from farebox.web.limits import Limits
-from farebox.web.wire import Receive, Scope, Send
+from farebox.web.wire import Receive, Scope
 
 _BACKLOG = 2048
 # TLS 1.2 with authenticated encryption and forward secrecy only; TLS 1.3 has nothing else (SEC-09).
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listener:
     """A port, and the dialect at its root; none is the main listener."""
 
@@ -32,7 +32,7 @@ class Listener:
     dialect: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tls:
     """Paths of a PEM certificate chain and its key."""
 
@@ -78,7 +78,7 @@ class Answering(Protocol):
 
 
 async def _exchange(
-    app: Answering, cycle: RequestResponseCycle, scope: Scope, receive: Receive, send: Send
+    app: Answering, cycle: RequestResponseCycle, scope: Any, receive: Any, send: object
 ) -> None:
     """Answer one request in one piece, as far as it came in one.
 
@@ -222,16 +222,18 @@ class FareboxServer(Server):
 def build_server(app: Answering, *, limits: Limits, tls: Tls | None) -> FareboxServer:
     """Put the application on uvicorn."""
     server: FareboxServer
+    protocol: type[BoundedProtocol] = type("Protocol", (BoundedProtocol,), {"limits": limits})
 
     async def sweep() -> None:
         """Close connections whose caller takes too long."""
         now = asyncio.get_running_loop().time()
-        for connection in tuple(server.server_state.connections):
+        connections: set[Any] = server.server_state.connections
+        for connection in tuple(connections):
             if isinstance(connection, BoundedProtocol) and connection.is_overdue(now):
                 connection.transport.close()
 
     options: Mapping[str, Any] = {
-        "http": type("Protocol", (BoundedProtocol,), {"limits": limits}),
+        "http": protocol,
         "loop": "uvloop",
         "lifespan": "off",
         "interface": "asgi3",
@@ -246,7 +248,8 @@ def build_server(app: Answering, *, limits: Limits, tls: Tls | None) -> FareboxS
         "callback_notify": sweep,
         "timeout_notify": 1,
     }
-    config = Config(app, **options)
+    served: Any = app  # never called: `_exchange` asks it
+    config = Config(served, **options)
     if tls is not None:
         config.load()
         config.ssl = _tls_context(tls)

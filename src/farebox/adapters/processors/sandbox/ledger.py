@@ -21,6 +21,7 @@ from typing import Any, LiteralString, cast
 import apsw
 
 from farebox.domain.access import Tenant
+from farebox.domain.frozen import frozen
 from farebox.domain.operations import OperationKind
 
 _SCHEMA: LiteralString = """
@@ -95,7 +96,7 @@ class Entry:
     received: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sums:
     """What became of one payment, by the acquirer's books; minor units."""
 
