@@ -454,6 +454,10 @@ class Storage(Protocol):
         """Run `work` on a consistent, committed view, writing nothing."""
         ...
 
+    async def look_up(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Run `work`, which makes one statement and writes nothing: a look-up needs no transaction."""
+        ...
+
     async def health(self) -> StorageHealth:
         """Check durability settings, schema version and clock."""
         ...

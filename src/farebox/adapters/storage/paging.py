@@ -45,7 +45,7 @@ async def page_of(
     Raises:
         InvalidRequest: `parameter_unknown` for a filter that the list does not have.
     """
-    sql, params = select, [tenant.merchant_id, tenant.mode.value]
+    sql, params = select, [tenant.merchant_id, tenant.mode]
     values: list[Value] = list(params)
     for name, value in page.filters.items():
         if name not in filters:
