@@ -119,10 +119,7 @@ class Vaulting:
         if token.sealed is None or permit.object_id != token.id:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND)
         self._telemetry.instrument_opened(permit.purpose)
-        instrument = self._vault.open_single_use(
-            token.sealed, tenant=token.tenant, token_id=token.id, token=string
-        )
-        return instrument, self.details_of_single_use(token, string) or PayerDetails()
+        return self._vault.open_single_use(token.sealed, tenant=token.tenant, token_id=token.id, token=string)
 
     def details_of_single_use(self, token: SingleUseToken, string: TokenString) -> PayerDetails | None:
         """Show what a look may show; the number stays sealed, so this is no opening."""

@@ -56,7 +56,7 @@ class ConstraintViolated(Exception):
 
 
 def by_value(words: type[WordT]) -> Mapping[str, WordT]:
-    """Give a closed list by what stands in a column; to ask the enumeration itself takes ten times as long."""
+    """Give a closed list by what stands in a column; asking the enumeration takes ten times as long."""
     return {word.value: word for word in words}
 
 
