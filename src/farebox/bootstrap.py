@@ -10,7 +10,7 @@ import gc
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
@@ -47,6 +47,7 @@ from farebox.dialects.native.declaration import NATIVE
 from farebox.dialects.rate_limit import RateLimit
 from farebox.domain.access import Mode, Tenant
 from farebox.domain.errors import MESSAGES, ConfigurationError, ErrorCode
+from farebox.domain.frozen import frozen
 from farebox.domain.merchants import Merchant
 from farebox.ports.storage import Storage
 from farebox.services.access import Access
@@ -73,7 +74,7 @@ FIRST_MERCHANT = "First merchant"
 _log = logging.getLogger("farebox")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Services:
     """What the command line and the server work with."""
 

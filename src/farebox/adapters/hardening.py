@@ -12,10 +12,11 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
+
+from farebox.domain.frozen import frozen
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -36,7 +37,7 @@ class Verdict(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One row of `farebox doctor`. `why` and `remedy` are empty where all is well."""
 
@@ -46,7 +47,7 @@ class Finding:
     remedy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Process:
     """What this process is like after `harden`."""
 
@@ -59,7 +60,7 @@ class Process:
     is_root: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Circumstances:
     """All that the table judges. A `…_problem` is said by the adapter that knows; none when all is well."""
 
@@ -127,7 +128,7 @@ def _device(path: Path) -> int:
     return next(place.stat().st_dev for place in (path, *path.parents) if place.exists())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Check:
     """A row of the table: `look` gives what is wrong, or nothing."""
 

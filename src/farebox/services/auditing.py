@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from farebox.domain.audit import canonical_bytes
+from farebox.domain.frozen import frozen
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage
 
 _AT_ONCE = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChainReport:
     """What the verifier found in one chain; `broken_at` is the first position that does not fit."""
 

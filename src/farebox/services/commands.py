@@ -8,7 +8,7 @@ commands and writes results into responses; `application.execute` is the only do
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import ClassVar, Generic, TypeVar
 
@@ -18,6 +18,7 @@ from farebox.domain.customers import Customer
 from farebox.domain.documents import Document
 from farebox.domain.events import Event
 from farebox.domain.facts import Facts
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import (
     AgreementId,
     CustomerId,
@@ -47,7 +48,7 @@ class Command(Generic[R]):
     scope: ClassVar[Scope | None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Then(Command[R], Generic[Q, R]):
     """Look first, then decide what to do: `first` only reads, and `then` is a pure function of what it gave.
 
@@ -59,7 +60,7 @@ class Then(Command[R], Generic[Q, R]):
     then: Callable[[Q], Command[R]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Give(Command[R]):
     """Give a value: the end of a chain that needs to do nothing more, and the answer of a monitor."""
 
@@ -67,7 +68,7 @@ class Give(Command[R]):
     value: R
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempt(Command[R | None], Generic[R]):
     """Give what `command`, which only reads, gives; nothing where there is no such thing."""
 
@@ -75,7 +76,7 @@ class Attempt(Command[R | None], Generic[R]):
     command: Command[R]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IdempotencyRequest:
     """The caller's key, the kind of request it belongs to, and the whole request in canonical form."""
 
@@ -84,7 +85,7 @@ class IdempotencyRequest:
     canonical: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Context(Generic[R]):
     """What surrounds a command.
 
@@ -100,7 +101,7 @@ class Context(Generic[R]):
     idempotency: IdempotencyRequest | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Executed(Generic[R]):
     """A fresh result and the rendered answer if it was stored (then exactly these bytes are sent)."""
 
@@ -108,7 +109,7 @@ class Executed(Generic[R]):
     answer: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replayed:
     """The first answer of a repeated request, byte for byte."""
 
@@ -118,7 +119,7 @@ class Replayed:
 # --- results ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SingleUseTokenView:
     """A single-use token as its merchant sees it.
 
@@ -132,7 +133,7 @@ class SingleUseTokenView:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredTokenView:
     """A stored credential; `string` is there only in the answer that created it."""
 
@@ -141,7 +142,7 @@ class StoredTokenView:
     string: TokenString | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PaymentView:
     """A payment (or verification, or credit) with its operations, oldest first."""
 
@@ -153,7 +154,7 @@ class PaymentView:
     """The operation this command made, on commands that make one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClockView:
     """A test-mode merchant's clock."""
 
@@ -161,14 +162,14 @@ class ClockView:
     offset: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BatchView:
     """What a batch closing settled."""
 
     operations: Sequence[Operation]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessTokenView:
     """A bearer session as it is shown, once."""
 
@@ -180,7 +181,7 @@ class AccessTokenView:
 # --- single-use tokens -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MintSingleUseToken(Command[SingleUseTokenView]):
     """Seal an instrument and give a token for it."""
 
@@ -195,7 +196,7 @@ class MintSingleUseToken(Command[SingleUseTokenView]):
     """What the dialect wants back with it; never card data."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LookAtSingleUseToken(Command[SingleUseTokenView]):
     """Look at a token without any effect (I11)."""
 
@@ -203,7 +204,7 @@ class LookAtSingleUseToken(Command[SingleUseTokenView]):
     token: TokenString
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RevokeSingleUseToken(Command[SingleUseTokenView]):
     """End a token's life now and erase what it stood for."""
 
@@ -214,14 +215,14 @@ class RevokeSingleUseToken(Command[SingleUseTokenView]):
 # --- payments --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromSingleUseToken:
     """Pay with a single-use token."""
 
     token: TokenString
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromStoredToken:
     """Pay with a stored credential; `cvc` is what the customer typed this time."""
 
@@ -231,7 +232,7 @@ class FromStoredToken:
     cvc: Sensitive | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromInstrument:
     """Pay with clear details, for dialects that take them in the payment itself."""
 
@@ -242,7 +243,7 @@ class FromInstrument:
 Source = FromSingleUseToken | FromStoredToken | FromInstrument
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UniqueReference:
     """A reference that may be used once in a scope for a time, as some gateways check for duplicates."""
 
@@ -252,7 +253,7 @@ class UniqueReference:
     kept: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SaveCredential:
     """Store the instrument of an approved payment."""
 
@@ -263,7 +264,7 @@ class SaveCredential:
     """An agreement made before; otherwise a recurrence token gets one made for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pay(Command[PaymentView]):
     """Open a payment.
 
@@ -291,7 +292,7 @@ class Pay(Command[PaymentView]):
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FollowUp(Command[PaymentView]):
     """Capture, void or refund.
 
@@ -312,7 +313,7 @@ class FollowUp(Command[PaymentView]):
     """Refuse the reference when it was used in this scope and its time is not over."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetPayment(Command[PaymentView]):
     """Show a payment, a verification or a credit."""
 
@@ -320,7 +321,7 @@ class GetPayment(Command[PaymentView]):
     payment_id: PaymentId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListPayments(Command[Page[PaymentView]]):
     """List payments, newest first; filters as in `ports.storage.Payments.page`."""
 
@@ -332,7 +333,7 @@ class ListPayments(Command[Page[PaymentView]]):
 # --- stored credentials ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoreCredential(Command[StoredTokenView]):
     """Turn a single-use token, which it spends, or clear details into a stored credential."""
 
@@ -348,7 +349,7 @@ class StoreCredential(Command[StoredTokenView]):
     """What the dialect wants back with it; never card data."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetStoredToken(Command[StoredTokenView]):
     """Show a stored credential by its id or its string."""
 
@@ -356,7 +357,7 @@ class GetStoredToken(Command[StoredTokenView]):
     token: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListStoredTokens(Command[Page[StoredTokenView]]):
     """List active stored credentials, newest first."""
 
@@ -364,7 +365,7 @@ class ListStoredTokens(Command[Page[StoredTokenView]]):
     page: PageRequest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpdateStoredToken(Command[StoredTokenView]):
     """Change label, metadata, customer or the card's expiry; what is None stays."""
 
@@ -378,7 +379,7 @@ class UpdateStoredToken(Command[StoredTokenView]):
     facts: Facts | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeleteStoredToken(Command[StoredTokenView]):
     """Erase a stored credential."""
 
@@ -386,7 +387,7 @@ class DeleteStoredToken(Command[StoredTokenView]):
     token: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateAgreement(Command[Agreement]):
     """Record what the customer consented to; `network_transaction_id` for one made elsewhere."""
 
@@ -401,7 +402,7 @@ class CreateAgreement(Command[Agreement]):
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetAgreement(Command[Agreement]):
     """Show an agreement."""
 
@@ -409,7 +410,7 @@ class GetAgreement(Command[Agreement]):
     agreement_id: AgreementId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListAgreements(Command[Page[Agreement]]):
     """List agreements, newest first."""
 
@@ -417,7 +418,7 @@ class ListAgreements(Command[Page[Agreement]]):
     page: PageRequest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EndAgreement(Command[Agreement]):
     """End an agreement: its recurrence tokens are refused from now on."""
 
@@ -428,7 +429,7 @@ class EndAgreement(Command[Agreement]):
 # --- customers and events --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateCustomer(Command[Customer]):
     """Store a customer."""
 
@@ -442,7 +443,7 @@ class CreateCustomer(Command[Customer]):
     """What the dialect wants back with it; never card data."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetCustomer(Command[Customer]):
     """Show a customer."""
 
@@ -450,7 +451,7 @@ class GetCustomer(Command[Customer]):
     customer_id: CustomerId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListCustomers(Command[Page[Customer]]):
     """List customers, newest first."""
 
@@ -458,7 +459,7 @@ class ListCustomers(Command[Page[Customer]]):
     page: PageRequest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpdateCustomer(Command[Customer]):
     """Change a customer; what is not in `changes` stays, None clears.
 
@@ -472,7 +473,7 @@ class UpdateCustomer(Command[Customer]):
     facts: Facts | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeleteCustomer(Command[Customer]):
     """Delete a customer and every credential stored for them."""
 
@@ -480,7 +481,7 @@ class DeleteCustomer(Command[Customer]):
     customer_id: CustomerId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetEvent(Command[Event]):
     """Show one event."""
 
@@ -488,7 +489,7 @@ class GetEvent(Command[Event]):
     event_id: EventId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListEvents(Command[Page[Event]]):
     """List what happened, newest first."""
 
@@ -499,7 +500,7 @@ class ListEvents(Command[Page[Event]]):
 # --- documents and sessions ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateDocument(Command[Document]):
     """Keep a thing beside payments; `name` is unique within its kind."""
 
@@ -511,7 +512,7 @@ class CreateDocument(Command[Document]):
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetDocument(Command[Document]):
     """Show a document by its id, or by its name when `by_name`."""
 
@@ -521,7 +522,7 @@ class GetDocument(Command[Document]):
     by_name: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListDocuments(Command[Page[Document]]):
     """List documents of a kind, newest first; filters: `parent_id`, `state`, `name`."""
 
@@ -530,7 +531,7 @@ class ListDocuments(Command[Page[Document]]):
     page: PageRequest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpdateDocument(Command[Document]):
     """Change a document that was just read; what is None stays.
 
@@ -546,7 +547,7 @@ class UpdateDocument(Command[Document]):
     parent_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeleteDocument(Command[Document]):
     """Delete a document; with `frees_name` another one may take its name."""
 
@@ -556,7 +557,7 @@ class DeleteDocument(Command[Document]):
     frees_name: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IssueAccessToken(Command[AccessTokenView]):
     """Give a bearer string for the caller's key, with all of the key's scopes, for at most an hour."""
 
@@ -569,7 +570,7 @@ class IssueAccessToken(Command[AccessTokenView]):
 # --- the sandbox -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MoveClock(Command[ClockView]):
     """Move a test-mode merchant's clock forward by a duration; zero only reads it."""
 
@@ -577,7 +578,7 @@ class MoveClock(Command[ClockView]):
     forward: timedelta = timedelta(0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AddFault(Command[Fault]):
     """Script trouble for the tenant's next requests to the sandbox acquirer."""
 
@@ -585,14 +586,14 @@ class AddFault(Command[Fault]):
     fault: Fault
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClearFaults(Command[None]):
     """Forget the tenant's scripted trouble."""
 
     scope: ClassVar[Scope | None] = Scope.SANDBOX_WRITE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CloseBatch(Command[BatchView]):
     """Close the acquirer's batch now: captures and refunds settle, bank debits get their result."""
 

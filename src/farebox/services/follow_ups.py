@@ -7,12 +7,13 @@ that concurrent follow-ups can never exceed what there is (I7); the second moves
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from farebox.domain.errors import Conflict, ErrorCode, FareboxError, InvalidRequest, NotFound
 from farebox.domain.events import Event
 from farebox.domain.facts import check_facts
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import OperationId
 from farebox.domain.instruments import PaymentInstrument
 from farebox.domain.money import Money
@@ -42,7 +43,7 @@ from farebox.services.vaulting import Permit, Vaulting
 from farebox.services.views import payment_view
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Started:
     """The first transaction's result."""
 

@@ -13,7 +13,7 @@ sends twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from farebox.domain.bank_accounts import BacsAccount, SepaAccount, check_mandate
@@ -28,6 +28,7 @@ from farebox.domain.errors import (
 )
 from farebox.domain.events import Event, EventType
 from farebox.domain.facts import check_facts
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import AgreementId, OperationId, PaymentId, StoredTokenId
 from farebox.domain.instruments import InstrumentSummary, PayerDetails, PaymentInstrument, summary_of
 from farebox.domain.operations import (
@@ -81,7 +82,7 @@ _TOKEN_CLASSES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Plan:
     """What is decided before the first transaction."""
 
@@ -95,7 +96,7 @@ class _Plan:
     envelope: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Credential:
     """What the source of a payment turned out to be."""
 
@@ -105,7 +106,7 @@ class _Credential:
     agreement: Agreement | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Reserved:
     """The first transaction's result."""
 
@@ -116,7 +117,7 @@ class _Reserved:
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Kept:
     """A credential about to be stored with an approved payment."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from farebox.domain.frozen import frozen
 from farebox.ports.processors import Processor, Sandbox
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage
@@ -44,7 +45,7 @@ class Parts:
     application: Callable[..., Application] = Application
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UseCases:
     """The door, and what background jobs and commands need beside it."""
 

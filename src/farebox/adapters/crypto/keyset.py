@@ -23,6 +23,7 @@ from farebox.adapters.crypto.kek import KekProvider, refuse
 from farebox.adapters.crypto.suite import KEY_ID_LENGTH, KEY_LENGTH, SealingKey
 from farebox.domain.access import Mode, Tenant
 from farebox.domain.errors import ErrorCode, NotFound, Unavailable
+from farebox.domain.frozen import frozen
 from farebox.ports.keys import KeyRecord, KeyState
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock, Randomness
@@ -54,7 +55,7 @@ class KeyRow:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TenantKeySet:
     """One tenant's keys, unwrapped."""
 

@@ -8,9 +8,9 @@ from typing import LiteralString
 
 import msgspec
 
-from farebox.adapters.storage.connection import Connection, Row, from_us, to_json, to_us
+from farebox.adapters.storage.connection import MODES, Connection, Row, from_us, to_json, to_us
 from farebox.adapters.storage.paging import Filter, page_of
-from farebox.domain.access import Mode, Tenant
+from farebox.domain.access import Tenant
 from farebox.domain.events import Event, EventType, Value
 from farebox.domain.ids import EventId, MerchantId
 from farebox.ports.storage import Page, PageRequest
@@ -45,7 +45,7 @@ class Events:
 
     async def find(self, tenant: Tenant, event_id: EventId) -> Event | None:
         """Give an event."""
-        row = await self._connection.fetch_one(FIND, (event_id, tenant.merchant_id, tenant.mode.value))
+        row = await self._connection.fetch_one(FIND, (event_id, tenant.merchant_id, tenant.mode))
         return _event(row) if row else None
 
     async def page(self, tenant: Tenant, page: PageRequest) -> Page[Event]:
@@ -61,8 +61,8 @@ def _values(event: Event) -> tuple[str | int, ...]:
     return (
         event.id,
         event.tenant.merchant_id,
-        event.tenant.mode.value,
-        event.type.value,
+        event.tenant.mode,
+        event.type,
         event.object_id,
         event.sequence,
         to_us(event.created_at),
@@ -73,7 +73,7 @@ def _values(event: Event) -> tuple[str | int, ...]:
 def _event(row: Row) -> Event:
     return Event(
         id=EventId(row[0]),
-        tenant=Tenant(MerchantId(row[1]), Mode(row[2])),
+        tenant=Tenant(MerchantId(row[1]), MODES[row[2]]),
         type=EventType(row[3]),
         object_id=row[4],
         sequence=row[5],

@@ -52,9 +52,9 @@ class Keys:
             record.kind,
             record.algorithm,
             record.merchant_id,
-            record.mode.value if record.mode else None,
+            record.mode,
             record.epoch,
-            record.state.value,
+            record.state,
             to_us(record.created_at),
             to_us(record.retires_at),
             record.wrapped_by,
@@ -68,7 +68,7 @@ class Keys:
         changed = await self._connection.execute(
             COMPARE_AND_SET,
             (
-                new.state.value,
+                new.state,
                 to_us(new.retires_at),
                 new.wrapped_by,
                 new.wrapped,
@@ -94,7 +94,7 @@ class Probing:
 
     async def count(self, tenant: Tenant, bin_and_last_four: str, day: int, fingerprint: bytes) -> int:
         """Note a card and give how many of its shape there are today."""
-        key = (tenant.merchant_id, tenant.mode.value, day, bin_and_last_four)
+        key = (tenant.merchant_id, tenant.mode, day, bin_and_last_four)
         await self._connection.execute(NOTE_SHAPE, (*key, fingerprint))
         row = await self._connection.fetch_one(COUNT_SHAPE, key)
         return row[0] if row else 0

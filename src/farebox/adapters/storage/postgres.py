@@ -171,6 +171,11 @@ class PostgresStorage:
             await _statement(slot, "COMMIT")
             return result
 
+    async def look_up(self, work: Work[T]) -> T:
+        """Run a work of one statement, which needs no transaction to see one state."""
+        async with self._slot() as slot:
+            return await self._run(slot, work)
+
     async def health(self) -> StorageHealth:
         """Check the server's promises of durability, and that its clock and ours agree."""
         try:

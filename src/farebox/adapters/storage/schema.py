@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from farebox.adapters.storage.migrate import (
@@ -17,9 +16,10 @@ from farebox.adapters.storage.migrate import (
 )
 from farebox.adapters.storage.sqlite import open_connection
 from farebox.domain.errors import ConfigurationError, ErrorCode
+from farebox.domain.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SchemaStatus:
     """Which version a database has and which this program wants."""
 
