@@ -216,6 +216,27 @@ def test_a_key_is_made_and_revoked(installed: tuple[Path, dict[str, Any]]) -> No
     assert invoke("api-keys", "create", *at, "--merchant", "mer_unknown").exit_code == 1
 
 
+@pytest.mark.parametrize("scope", ["payments:write", "fingerprints:read", "tokens:read"])
+def test_a_publishable_key_never_does_more_than_mint(
+    installed: tuple[Path, dict[str, Any]], scope: str
+) -> None:
+    """It stands in pages that everybody can read (SEC-13, security design §3.5); a secret key may have it."""
+    data, shown = installed
+    create = (
+        "api-keys",
+        "create",
+        "--data-dir",
+        str(data),
+        "--merchant",
+        shown["merchant"],
+        "--scope",
+        scope,
+    )
+    refused = invoke(*create, "--kind", "publishable", "--scope", "tokens:mint")
+    assert (refused.exit_code, refused.output) == (1, "Error: A publishable key can only mint.\n")
+    assert invoke(*create, "--kind", "secret").exit_code == 0
+
+
 def test_a_backup_is_made_once(installed: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     """An existing file is never overwritten."""
     data, _ = installed
