@@ -44,10 +44,17 @@ def load(
     _merge(values, from_environment)
     _merge(values, given)
     try:
-        return msgspec.convert(values, Settings, strict=False)
+        return _consistent(msgspec.convert(values, Settings, strict=False))
     except msgspec.ValidationError as error:
         message = _without_value(str(error))
     raise _refuse(f"Settings: {message}.")
+
+
+def _consistent(settings: Settings) -> Settings:
+    """Refuse what only half of was set: a certificate without its key would be served without either."""
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise _refuse("Settings: tls_cert and tls_key go together.")
+    return settings
 
 
 def _refuse(detail: str) -> ConfigurationError:

@@ -55,6 +55,13 @@ def test_the_later_source_wins(tmp_path: Path) -> None:
     assert (settings.limits.headers, settings.limits.body_bytes) == (20, 11)
 
 
+@pytest.mark.parametrize("half", ["tls_cert", "tls_key"])
+def test_half_of_tls_is_no_tls(half: str) -> None:
+    """A certificate without its key would leave a plaintext listener that calls itself https (SEC-09)."""
+    assert "go together" in refused({**DIR, half: "/srv/file.pem"})
+    assert load({**DIR, "tls_cert": "/srv/a.pem", "tls_key": "/srv/b.pem"}, {}).tls_key == "/srv/b.pem"
+
+
 def test_the_file_is_found(tmp_path: Path) -> None:
     """By option, by variable, or as `farebox.toml` in the data directory, in this order."""
     (tmp_path / "farebox.toml").write_text('node = "implied"\n')
