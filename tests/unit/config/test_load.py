@@ -62,6 +62,24 @@ def test_half_of_tls_is_no_tls(half: str) -> None:
     assert load({**DIR, "tls_cert": "/srv/a.pem", "tls_key": "/srv/b.pem"}, {}).tls_key == "/srv/b.pem"
 
 
+@pytest.mark.parametrize("host", ["API.example", "api.example:8080"])
+def test_a_host_name_that_matches_nothing_is_refused(host: str) -> None:
+    """Requests are matched in lower case and without port, so it would silently do nothing."""
+    assert "dialect_hosts" in refused({**DIR, "dialect_hosts": {host: "native"}})
+    assert load({**DIR, "dialect_hosts": {"api.example": "native"}}, {}).dialect_hosts
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_value_and_a_file_for_one_setting_are_refused(tmp_path: Path, order: int) -> None:
+    """Which one won would depend on the order of the environment."""
+    (tmp_path / "secret").write_text("postgresql://db/other")
+    both = [
+        ("FAREBOX_DATABASE_URL", "postgresql://db/one"),
+        ("FAREBOX_DATABASE_URL_FILE", str(tmp_path / "secret")),
+    ]
+    assert "both set" in refused(DIR, dict(both[::order]))
+
+
 def test_the_file_is_found(tmp_path: Path) -> None:
     """By option, by variable, or as `farebox.toml` in the data directory, in this order."""
     (tmp_path / "farebox.toml").write_text('node = "implied"\n')
