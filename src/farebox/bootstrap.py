@@ -246,7 +246,7 @@ def _wire(
             ids=ids,
             randomness=randomness,
         ),
-        auditing=Auditing(storage, crypto.secrets),
+        auditing=Auditing(storage, crypto.secrets, clock, node=settings.node),
         key_rotation=KeyRotation(storage=storage, vaulting=vaulting, tenant_keys=crypto.keys, clock=clock),
         retention=Retention(storage=storage, clock=clock, events_kept_days=settings.events_kept_days),
     )
@@ -403,6 +403,7 @@ async def _serve(
         tls = Tls(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
         server = build_server(app, limits=_limits(settings), tls=tls)
         worker = Worker(jobs(services), services.clock, _job_failed)
+        await services.auditing.start()
         worker.start()
         try:
             await server.run_until_stopped(
@@ -413,6 +414,7 @@ async def _serve(
         finally:
             notify("STOPPING=1")
             await worker.stop()
+            await services.auditing.stop()
 
 
 def _started(ports: Mapping[str | None, int], started: Callable[[Mapping[str | None, int]], None]) -> None:

@@ -110,6 +110,18 @@ async def test_a_stopping_server_finishes_what_is_in_flight(
     await client.close()
 
 
+async def test_the_audit_says_when_a_server_began_and_ended(new_server: NewServer) -> None:
+    """SEC-11: a clean stop has an end, a kill has none, and the chain holds through both."""
+    server = new_server()
+    server.start()
+    server.kill()
+    server.start()
+    server.stop()
+    rows = await server.rows("SELECT action FROM audit WHERE action LIKE 'audit_%' ORDER BY position")
+    assert [action for (action,) in rows] == ["audit_started", "audit_started", "audit_stopped"]
+    assert b"intact" in server.run("audit", "verify")
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_demo_prints_lines_that_work_when_pasted(tmp_path: Path) -> None:
     """The README's promise: start the demo, paste its lines, and a card is tokenized, paid, refunded."""
