@@ -41,12 +41,12 @@ from farebox.adapters.storage import backup, open_storage
 from farebox.adapters.storage.schema import SchemaStatus, migrate, status
 from farebox.adapters.system import SystemClock, SystemRandomness
 from farebox.adapters.telemetry import Metrics, ScrubbedHandler, configure_logging
-from farebox.config.settings import Settings
+from farebox.config.settings import Kek, Settings
 from farebox.dialects.engine import Engine
 from farebox.dialects.native.declaration import NATIVE
 from farebox.dialects.rate_limit import RateLimit
 from farebox.domain.access import Mode, Tenant
-from farebox.domain.errors import MESSAGES, ConfigurationError, ErrorCode
+from farebox.domain.errors import MESSAGES, ConfigurationError, ErrorCode, Unavailable
 from farebox.domain.merchants import Merchant
 from farebox.ports.storage import Storage
 from farebox.services.access import Access
@@ -123,17 +123,30 @@ def open_kek(settings: Settings, *, create: bool = False) -> KekProvider:
             )
 
 
-async def rotate_kek(settings: Settings, new_path: str, progress: Callable[[int], None]) -> int:
-    """Wrap every key under the key in another file, which is made if it is missing.
+async def rotate_kek(settings: Settings, target: Kek, progress: Callable[[int], None]) -> int:
+    """Wrap every key under another key-encryption key, which is made if it is missing.
+
+    Args:
+        settings: with the key that wraps them now.
+        target: where the new one is, with any provider.
+        progress: told how many are wrapped.
 
     Returns:
-        How many keys were wrapped; 0 when all of them were already.
+        How many keys were wrapped; 0 when an earlier run had wrapped them all.
     """
-    path = Path(new_path).expanduser().absolute()
-    make_key_file(path)
-    new = open_key_file(path, data_dir=settings.data_path)
-    async with open_services(settings) as services:
-        return await services.crypto.change_kek(new, progress)
+    changed = msgspec.structs.replace(settings, kek=target)
+    new = open_kek(changed, create=True)
+    try:
+        async with open_services(settings) as services:
+            return await services.crypto.change_kek(new, progress)
+    except Unavailable as refusal:
+        if refusal.code is not ErrorCode.VAULT_SEALED:
+            raise
+    finally:
+        new.close()
+    # The old key opens nothing: if the new one does, an earlier run got here and was never heard.
+    async with open_services(changed):
+        return 0
 
 
 async def init(settings: Settings) -> tuple[Merchant, dict[str, dict[str, str]]]:

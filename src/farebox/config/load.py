@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import msgspec
 
-from farebox.config.settings import SECRETS, Settings
+from farebox.config.settings import SECRETS, Kek, Settings
 from farebox.domain.errors import ConfigurationError, ErrorCode
 
 PREFIX = "FAREBOX_"
@@ -48,6 +48,18 @@ def load(
     except msgspec.ValidationError as error:
         message = _without_value(str(error))
     raise _refuse(f"Settings: {message}.")
+
+
+def kek_of(path: str) -> Kek:
+    """Read the key-encryption key that a configuration file names; the environment names the present one.
+
+    Raises:
+        ConfigurationError: `configuration_invalid`; the file names none.
+    """
+    kek = _read_file(path, None).get("kek")
+    if kek is None:
+        raise _refuse("The configuration file has no [kek] table.")
+    return load({"data_dir": "", "kek": kek}, {}).kek
 
 
 def _consistent(settings: Settings) -> Settings:

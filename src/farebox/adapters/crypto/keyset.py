@@ -22,7 +22,9 @@ from datetime import datetime, timedelta
 from farebox.adapters.crypto.kek import KekProvider, refuse
 from farebox.adapters.crypto.suite import KEY_ID_LENGTH, KEY_LENGTH, SealingKey
 from farebox.domain.access import Mode, Tenant
+from farebox.domain.audit import AuditAction, AuditEntry
 from farebox.domain.errors import ErrorCode, NotFound, Unavailable
+from farebox.domain.ids import MerchantId
 from farebox.ports.keys import KeyRecord, KeyState
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock, Randomness
@@ -180,26 +182,28 @@ class Keyset:
         return ages
 
     async def change_kek(self, new: KekProvider, progress: Callable[[int], None]) -> int:
-        """Wrap every key under another KEK, all in one transaction; give how many."""
-        replacements = [
-            (
-                record,
-                self._sign(
-                    replace(record, wrapped_by=new.name, wrapped=new.wrap(self._clear[record.key_id]))
-                ),
-            )
-            for record in self._records
-            if record.state is not KeyState.DESTROYED
-        ]
+        """Wrap every key under another KEK, all in one transaction; give how many.
+
+        An interrupted change has changed nothing. `progress` is told how many are wrapped, each of which
+        may be a call to a token.
+        """
+        replacements: list[tuple[KeyRecord, KeyRecord]] = []
+        for record in self._records:
+            if record.state is not KeyState.DESTROYED:
+                wrapped = new.wrap(self._clear[record.key_id])
+                fresh = self._sign(replace(record, wrapped_by=new.name, wrapped=wrapped))
+                replacements.append((record, fresh))
+                progress(len(replacements))
+        entry = self._audit_entry(AuditAction.KEY_ROTATED, new.name, why="key-encryption key")
 
         async def work(uow: UnitOfWork) -> None:
             for old, fresh in replacements:
                 if not await uow.keys.compare_and_set(old, fresh):
                     raise Unavailable(ErrorCode.STORAGE_BUSY)
+            await uow.audit.append((entry,))
 
         await self._storage.write(work)
         self._kek = new
-        progress(len(replacements))
         await self._read()
         return len(replacements)
 
@@ -250,12 +254,32 @@ class Keyset:
         return self._sign(record)
 
     async def _insert(self, records: Sequence[KeyRecord]) -> None:
+        entries = [
+            self._audit_entry(
+                AuditAction.KEY_CREATED, record.key_id.hex(), why=record.kind, merchant_id=record.merchant_id
+            )
+            for record in records
+        ]
+
         async def work(uow: UnitOfWork) -> None:
             for record in records:
                 await uow.keys.insert(record)
+            await uow.audit.append(entries)
 
         await self._storage.write(work)
         await self._read()
+
+    def _audit_entry(
+        self, action: AuditAction, object_id: str, *, why: str, merchant_id: MerchantId | None = None
+    ) -> AuditEntry:
+        return AuditEntry(
+            action=action,
+            at=self._clock.now(),
+            merchant_id=merchant_id,
+            actor="operator",
+            object_id=object_id,
+            why=why,
+        )
 
     async def _read(self) -> int:
         """Load what is new; give how many rows there are."""
