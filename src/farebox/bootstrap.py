@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from farebox import __version__
-from farebox.adapters.crypto import Crypto, open_crypto
+from farebox.adapters.crypto import Crypto, open_crypto, vault_problem
 from farebox.adapters.crypto.kek import (
     KekProvider,
     key_file_problem,
@@ -441,10 +441,10 @@ def _started(ports: Mapping[str | None, int], started: Callable[[Mapping[str | N
 async def examine(settings: Settings) -> tuple[Finding, ...]:
     """Look at everything that `serve` refuses to start with; `doctor` prints it."""
     kek, ring = settings.kek, settings.ring_path
-    schema_problem, storage_problems = await _examine_storage(settings)
     kek_problem = None
     if kek.provider == "file":
         kek_problem = key_file_problem(settings.kek_path, data_dir=settings.data_path)
+    schema_problem, vault_problem, storage_problems = await _examine_storage(settings)
     return findings(
         Circumstances(
             process=observe_process(),
@@ -456,15 +456,16 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
             ring_is_tagged=not ring.exists() or (ring / CACHE_TAG_FILE).exists(),
             ring_shares_volume=shares_volume(ring, settings.data_path),
             schema_problem=schema_problem,
+            vault_problem=vault_problem,
             storage_problems=storage_problems,
         )
     )
 
 
-async def _examine_storage(settings: Settings) -> tuple[str | None, tuple[str, ...]]:
-    """Give what is wrong with the schema, and with the engine's promises of durability."""
+async def _examine_storage(settings: Settings) -> tuple[str | None, str | None, tuple[str, ...]]:
+    """Give what is wrong with the schema, with the keys, and with the engine's promises of durability."""
     if settings.database_url is None and not settings.data_path.is_dir():
-        return "There is no data directory; 'farebox init' makes one.", ()
+        return "There is no data directory; 'farebox init' makes one.", None, ()
 
     def never_audited(previous: bytes, entry: bytes) -> bytes:
         raise AssertionError("an examination writes nothing")
@@ -474,11 +475,25 @@ async def _examine_storage(settings: Settings) -> tuple[str | None, tuple[str, .
             settings.url, chain_mac=never_audited, wall_us=SystemClock().wall_us, node=settings.node
         )
     except ConfigurationError as problem:
-        return problem.message, ()
+        return problem.message, None, ()
     try:
-        return None, (await storage.health()).problems
+        return None, await _examine_vault(settings, storage), (await storage.health()).problems
     finally:
         await storage.close()
+
+
+async def _examine_vault(settings: Settings, storage: Storage) -> str | None:
+    """Give what is wrong with the keys; a key file that cannot be used is a finding of its own."""
+    try:
+        kek = open_kek(settings)
+    except ConfigurationError as problem:
+        return None if settings.kek.provider == "file" else problem.message
+    try:
+        return await vault_problem(
+            kek=kek, storage=storage, clock=SystemClock(), randomness=SystemRandomness()
+        )
+    finally:
+        kek.close()
 
 
 async def diagnose(settings: Settings) -> tuple[list[dict[str, str]], bool]:

@@ -13,13 +13,22 @@ from farebox.domain.ids import (
     OperationId,
     PaymentId,
     SingleUseTokenId,
+    StoredTokenId,
 )
 from farebox.domain.instruments import InstrumentKind, InstrumentSummary
 from farebox.domain.merchants import Merchant
 from farebox.domain.money import Money
 from farebox.domain.operations import Operation, OperationKind, OperationState
 from farebox.domain.payments import Payment
-from farebox.domain.tokens import SealedSingleUse, SingleUseToken, TokenState
+from farebox.domain.tokens import (
+    SealedReusable,
+    SealedSingleUse,
+    SingleUseToken,
+    StoredToken,
+    StoredTokenKind,
+    StoredTokenState,
+    TokenState,
+)
 
 _numbers = itertools.count(1)
 TENANT = Tenant(MerchantId("mer_1"), Mode.TEST)
@@ -51,6 +60,25 @@ def single_use_token(*, lives: timedelta = timedelta(minutes=10), **changes: Any
         "sealed": SEALED,
     }
     return SingleUseToken(**{**values, **changes})
+
+
+def stored_token(*, wrapped_by: bytes, **changes: Any) -> StoredToken:
+    """A payment token whose record key is wrapped by the key of this id; 8 bytes."""
+    # A ciphertext's header: the suite, then the key.
+    wrapped_key = b"\x01" + wrapped_by + b"wrapped"
+    values: dict[str, Any] = {
+        "id": StoredTokenId(f"pt_{next(_numbers):026}"),
+        "tenant": TENANT,
+        "kind": StoredTokenKind.PAYMENT_TOKEN,
+        "token_mac": os.urandom(32),
+        "state": StoredTokenState.ACTIVE,
+        "summary": SUMMARY,
+        "fingerprint": os.urandom(32),
+        "created_at": now(),
+        "dialect": "native",
+        "sealed": SealedReusable(wrapped_key, b"payload", b"details"),
+    }
+    return StoredToken(**{**values, **changes})
 
 
 def payment(**changes: Any) -> Payment:

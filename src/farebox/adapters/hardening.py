@@ -74,6 +74,7 @@ class Circumstances:
     ring_shares_volume: bool = False
     """Ring and data lie on one file system, so that one snapshot holds both."""
     schema_problem: str | None = None
+    vault_problem: str | None = None
     storage_problems: tuple[str, ...] = ()
 
 
@@ -219,6 +220,12 @@ _TABLE: Sequence[_Check] = (
         Verdict.REFUSED,
         lambda seen: seen.schema_problem,
         "Run 'farebox db migrate', or install the Farebox that made it.",
+    ),
+    _Check(
+        "vault",
+        Verdict.REFUSED,
+        lambda seen: seen.vault_problem,
+        "Give the key-encryption key that wraps this database's keys, and the database that belongs to it.",
     ),
     _Check(
         "storage",

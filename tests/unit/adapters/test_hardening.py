@@ -47,6 +47,7 @@ REFUSED = [
     ("key-encryption key", replace(SAFE, kek_problem="It can be read by others.")),
     ("ring", replace(SAFE, ring_problem="It lies in the data directory.")),
     ("schema", replace(SAFE, schema_problem="It is newer.")),
+    ("vault", replace(SAFE, vault_problem="It is sealed.")),
     ("storage", replace(SAFE, storage_problems=("synchronous is not FULL",))),
 ]
 WARNED = [

@@ -238,6 +238,22 @@ def test_a_publishable_key_never_does_more_than_mint(
     assert invoke(*create, "--kind", "secret").exit_code == 0
 
 
+def test_doctor_tries_the_keys(tmp_path: Path) -> None:
+    """Section 4.9, unknown key in use: another vault's key file looks like any, and opens nothing."""
+    data, other = tmp_path / "data", tmp_path / "other"
+    for directory in (data, other):
+        assert invoke("init", "--data-dir", str(directory)).exit_code == 0
+
+    def vault(environment: dict[str, str]) -> str:
+        result = invoke("doctor", "--data-dir", str(data), "--json", environment=environment)
+        found = json.loads(result.stdout)["findings"]
+        return next(finding["verdict"] for finding in found if finding["name"] == "vault")
+
+    assert vault({}) == "ok"
+    assert vault({"FAREBOX_KEK__PATH": f"{other}.kek"}) == "refused"
+    assert vault({"FAREBOX_KEK__PROVIDER": "systemd"}) == "refused"
+
+
 def test_the_key_encryption_key_changes_and_the_change_can_be_repeated(tmp_path: Path) -> None:
     """An operator who never saw the first run end runs it again; the change is in the audit (SEC-11)."""
     data, new, config = tmp_path / "data", tmp_path / "new.kek", tmp_path / "new.toml"

@@ -10,6 +10,7 @@ from farebox.adapters.crypto.kek import KekProvider
 from farebox.adapters.crypto.keyset import RING, KeyRow, Keyset
 from farebox.adapters.crypto.ring import FileRing
 from farebox.adapters.crypto.vault import LocalVault
+from farebox.domain.errors import FareboxError
 from farebox.ports.storage import Storage
 from farebox.ports.system import Clock, Randomness
 
@@ -60,6 +61,17 @@ class Crypto:
     async def close(self) -> None:
         """End the KEK's session."""
         self._kek.close()
+
+
+async def vault_problem(
+    *, kek: KekProvider, storage: Storage, clock: Clock, randomness: Randomness
+) -> str | None:
+    """Say why the keys in a database cannot be used, or nothing (security design §4.9)."""
+    try:
+        await Keyset(kek=kek, storage=storage, clock=clock, randomness=randomness).verify()
+    except FareboxError as problem:
+        return problem.message
+    return None
 
 
 async def open_crypto(

@@ -93,9 +93,22 @@ class Keyset:
             Unavailable: `vault_sealed` when the KEK is another one.
             ConfigurationError: a row was changed, or names an algorithm that we do not know.
         """
-        if not await self._read():
+        if not await self.verify():
             await self._storage.write(self._make_server_keys)
             await self._read()
+
+    async def verify(self) -> int:
+        """Read, unwrap and authenticate every key, and miss none that is needed; give how many there are.
+
+        Raises:
+            Unavailable: as `load`.
+            ConfigurationError: as `load`; or stored credentials name a key that is not here.
+        """
+        count = await self._read()
+        for key_id in await self._storage.read(lambda uow: uow.keys.in_use()):
+            if key_id not in self._clear:
+                raise refuse(f"Stored credentials name vault key {key_id.hex()}, which is not here.")
+        return count
 
     async def provision(self, tenant: Tenant) -> None:
         """Make a new tenant's keys; durable when it returns."""

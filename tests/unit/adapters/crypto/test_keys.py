@@ -80,6 +80,22 @@ async def test_another_kek_opens_nothing(place: Place) -> None:
         await place.open(other)
 
 
+async def test_a_vault_that_misses_a_key_in_use_does_not_open(place: Place) -> None:
+    """§4.9: a credential whose key is not in the database is found at the start, not when it is used."""
+    writer = place.storage._writer
+    writer.execute(
+        "INSERT INTO stored_token (id, merchant_id, mode, kind, token_mac, state, summary, fingerprint,"
+        " created_at, dialect, key_id, metadata, version)"
+        " SELECT 'pt_' || hex(key_id), 'mer_1', 'test', 'payment_token', key_id, 'active', '{}', x'00', 0,"
+        " 'native', key_id, '{}', 1 FROM vault_key WHERE kind = 'tenant'"
+    )
+    await place.open()
+    writer.execute("UPDATE stored_token SET key_id = x'ffffffffffffffff' WHERE rowid = 2")
+    with pytest.raises(ConfigurationError, match="configuration_invalid") as refused:
+        await place.open()
+    assert "ffffffffffffffff" in refused.value.message
+
+
 async def test_the_kek_changes_in_one_step(place: Place) -> None:
     """§3.4: afterwards the new key opens everything and the old one nothing."""
     make_key_file(place.directory / "new.kek")
