@@ -417,6 +417,9 @@ async def _serve(
         server = build_server(app, limits=_limits(settings), tls=tls)
         worker = Worker(jobs(services), services.clock, _job_failed)
         await services.auditing.start()
+        if await services.crypto.notice_restore():
+            await services.auditing.restored()
+            _log.warning("the database was restored: single-use tokens of before are dead")
         worker.start()
         try:
             await server.run_until_stopped(
@@ -427,6 +430,7 @@ async def _serve(
         finally:
             notify("STOPPING=1")
             await worker.stop()
+            await services.crypto.maintain()
             await services.auditing.stop()
 
 

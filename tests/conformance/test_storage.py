@@ -10,6 +10,7 @@ import pytest
 from tests.conformance.things import (
     STRANGER,
     TENANT,
+    event,
     merchant,
     now,
     operation,
@@ -309,6 +310,18 @@ async def test_a_merchants_clock_expires_only_its_own_tokens(engine) -> None:
     )
     gone = await engine.storage.write(lambda uow: uow.tokens.expire_due(10))
     assert [token.tenant for token in gone] == [TENANT]
+
+
+async def test_the_newest_event_is_the_databases_own(engine) -> None:
+    """Section 3.3: whoever it belongs to, whenever it was stored; a restored database is known by it."""
+    assert await engine.storage.read(lambda uow: uow.events.newest()) is None
+    for number, tenant in ((2, TENANT), (3, STRANGER), (1, TENANT)):
+        await engine.storage.write(
+            lambda uow, number=number, tenant=tenant: uow.events.append((event(number, tenant),))
+        )
+    assert await engine.storage.read(lambda uow: uow.events.newest()) == event(3, STRANGER).id
+    assert await engine.storage.read(lambda uow: uow.events.exists(event(1, TENANT).id))
+    assert not await engine.storage.read(lambda uow: uow.events.exists(event(4, TENANT).id))
 
 
 async def test_every_key_in_use_is_named_once(engine) -> None:

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from farebox.domain.access import Mode, Tenant
+from farebox.domain.events import Event, EventType
 from farebox.domain.ids import (
+    EventId,
     MerchantId,
     OperationId,
     PaymentId,
@@ -79,6 +81,19 @@ def stored_token(*, wrapped_by: bytes, **changes: Any) -> StoredToken:
         "sealed": SealedReusable(wrapped_key, b"payload", b"details"),
     }
     return StoredToken(**{**values, **changes})
+
+
+def event(number: int, tenant: Tenant) -> Event:
+    """An event whose id grows with the number."""
+    return Event(
+        id=EventId(f"evt_{number:026}"),
+        tenant=tenant,
+        type=EventType.SINGLE_USE_TOKEN_MINTED,
+        object_id="tok_1",
+        sequence=1,
+        created_at=now(),
+        data={},
+    )
 
 
 def payment(**changes: Any) -> Payment:

@@ -321,6 +321,14 @@ class Events(Protocol):
         """List; filters: `type`, `object_id`."""
         ...
 
+    async def newest(self) -> EventId | None:
+        """Give the id of the newest event of all tenants."""
+        ...
+
+    async def exists(self, event_id: EventId) -> bool:
+        """Tell whether an event is here, whoever's it is."""
+        ...
+
     async def purge(self, older_than: datetime, limit: int) -> int: ...
 
 

@@ -40,6 +40,10 @@ class Auditing:
         """Note that this node serves no more."""
         await self._note(AuditAction.AUDIT_STOPPED)
 
+    async def restored(self) -> None:
+        """Note that the database was found to be older than the ring, and that old tokens died of it."""
+        await self._note(AuditAction.RESTORE_NOTICED)
+
     async def _note(self, action: AuditAction) -> None:
         entry = AuditEntry(
             action=action,

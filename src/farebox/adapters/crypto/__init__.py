@@ -11,6 +11,7 @@ from farebox.adapters.crypto.keyset import RING, KeyRow, Keyset
 from farebox.adapters.crypto.ring import FileRing
 from farebox.adapters.crypto.vault import LocalVault
 from farebox.domain.errors import FareboxError
+from farebox.domain.ids import EventId
 from farebox.ports.storage import Storage
 from farebox.ports.system import Clock, Randomness
 
@@ -40,7 +41,22 @@ class Crypto:
         """Keep the ring: destroy what is due, make what will be needed. A background job."""
         oldest = await self._storage.read(lambda uow: uow.operations.oldest_envelope_day())
         await self._ring.maintain(oldest)
+        await self._ring.remember(await self._storage.read(lambda uow: uow.events.newest()))
         return 0
+
+    async def notice_restore(self) -> bool:
+        """Begin a new epoch if the database is older than the ring; tell whether it is.
+
+        A backup gives spent tokens back as `minted`, so every single-use token minted before dies (security
+        design §3.3). For a server alone, before it serves: `maintain` moves the ring's memory on.
+        """
+        witness = await self._ring.witness()
+        if witness is None:
+            return False
+        if await self._storage.read(lambda uow: uow.events.exists(EventId(witness))):
+            return False
+        await self._ring.start_over()
+        return True
 
     async def is_open(self) -> bool:
         """Tell whether instruments can be sealed now: the ring holds the minutes that come next."""
