@@ -48,9 +48,10 @@ from farebox.dialects.rate_limit import RateLimit
 from farebox.domain.access import Mode, Tenant
 from farebox.domain.errors import MESSAGES, ConfigurationError, ErrorCode, Unavailable
 from farebox.domain.merchants import Merchant
-from farebox.ports.storage import Storage
+from farebox.ports.storage import Storage, StorageHealth
 from farebox.services.access import Access
 from farebox.services.auditing import Auditing
+from farebox.services.durability import CHECK_EVERY_S
 from farebox.services.ids import Ids
 from farebox.services.key_rotation import KeyRotation
 from farebox.services.merchants import Merchants
@@ -276,6 +277,9 @@ def jobs(services: Services) -> tuple[Job, ...]:
         Job("keys", 2.0, services.crypto.keys.reload),
         Job("gauges", 10.0, lambda: _gauges(services)),
     ]
+    if not settings.insecure_demo:
+        # What a demo starts in spite of need not stop it later.
+        found.append(Job("durability", CHECK_EVERY_S, services.use_cases.durability.look))
     if settings.sandbox.batch_every_s:
         found.append(Job("batches", settings.sandbox.batch_every_s, lambda: _close_batches(services)))
     return tuple(found)
@@ -448,7 +452,7 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
     kek_problem = None
     if kek.provider == "file":
         kek_problem = key_file_problem(settings.kek_path, data_dir=settings.data_path)
-    schema_problem, vault_problem, storage_problems = await _examine_storage(settings)
+    schema_problem, vault_problem, health = await _examine_storage(settings)
     return findings(
         Circumstances(
             process=observe_process(),
@@ -461,15 +465,17 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
             ring_shares_volume=shares_volume(ring, settings.data_path),
             schema_problem=schema_problem,
             vault_problem=vault_problem,
-            storage_problems=storage_problems,
+            storage_problems=health.problems,
+            storage_advice=health.advice,
         )
     )
 
 
-async def _examine_storage(settings: Settings) -> tuple[str | None, str | None, tuple[str, ...]]:
+async def _examine_storage(settings: Settings) -> tuple[str | None, str | None, StorageHealth]:
     """Give what is wrong with the schema, with the keys, and with the engine's promises of durability."""
+    unknown = StorageHealth(ready=False)
     if settings.database_url is None and not settings.data_path.is_dir():
-        return "There is no data directory; 'farebox init' makes one.", None, ()
+        return "There is no data directory; 'farebox init' makes one.", None, unknown
 
     def never_audited(previous: bytes, entry: bytes) -> bytes:
         raise AssertionError("an examination writes nothing")
@@ -479,9 +485,9 @@ async def _examine_storage(settings: Settings) -> tuple[str | None, str | None, 
             settings.url, chain_mac=never_audited, wall_us=SystemClock().wall_us, node=settings.node
         )
     except ConfigurationError as problem:
-        return problem.message, None, ()
+        return problem.message, None, unknown
     try:
-        return None, await _examine_vault(settings, storage), (await storage.health()).problems
+        return None, await _examine_vault(settings, storage), await storage.health()
     finally:
         await storage.close()
 

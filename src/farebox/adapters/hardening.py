@@ -76,6 +76,7 @@ class Circumstances:
     schema_problem: str | None = None
     vault_problem: str | None = None
     storage_problems: tuple[str, ...] = ()
+    storage_advice: tuple[str, ...] = ()
 
 
 def harden() -> None:
@@ -232,6 +233,12 @@ _TABLE: Sequence[_Check] = (
         Verdict.REFUSED,
         lambda seen: "; ".join(seen.storage_problems) or None,
         "Restore the named durability settings and the clock.",
+    ),
+    _Check(
+        "storage advice",
+        Verdict.WARNING,
+        lambda seen: "; ".join(seen.storage_advice) or None,
+        "Stop PostgreSQL and run 'pg_checksums --enable'.",
     ),
     _Check(
         "security codes",

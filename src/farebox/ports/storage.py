@@ -443,6 +443,10 @@ class StorageHealth:
 
     ready: bool
     problems: tuple[str, ...] = ()
+    is_durable: bool = True
+    """False when what the database confirms may be lost: nothing may be spent then."""
+    advice: tuple[str, ...] = ()
+    """What an operator should mend although nothing is lost by it."""
 
 
 class Storage(Protocol):

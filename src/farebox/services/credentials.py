@@ -42,6 +42,7 @@ from farebox.services.commands import (
     StoredTokenView,
     UpdateStoredToken,
 )
+from farebox.services.durability import Durability
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
 from farebox.services.tokenization import explain_refusal
@@ -66,6 +67,7 @@ class Credentials:
         ids: Ids,
         telemetry: Telemetry,
         bin_length: int,
+        durability: Durability,
     ) -> None:
         """Take what it works with."""
         self._storage = storage
@@ -75,6 +77,7 @@ class Credentials:
         self._ids = ids
         self._telemetry = telemetry
         self._bin_length = bin_length
+        self._durability = durability
 
     async def store(
         self,
@@ -92,6 +95,7 @@ class Credentials:
                 agreement.
             NotFound: no such token, customer or agreement.
         """
+        self._durability.require()
         tenant = context.principal.tenant
         await self._vaulting.prepare(tenant)
         _check_network_transaction_id(command.network_transaction_id)

@@ -65,6 +65,7 @@ from farebox.services.commands import (
     PaymentView,
     StoredTokenView,
 )
+from farebox.services.durability import Durability
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger, Recorded
@@ -139,6 +140,7 @@ class Purchases:
         routing: Routing,
         ledger: Ledger,
         submission: Submission,
+        durability: Durability,
         bin_length: int,
     ) -> None:
         """Take what it works with."""
@@ -151,6 +153,7 @@ class Purchases:
         self._routing = routing
         self._ledger = ledger
         self._submission = submission
+        self._durability = durability
         self._bin_length = bin_length
 
     async def pay(
@@ -164,6 +167,7 @@ class Purchases:
             InvalidRequest: the processor takes no such operation, instrument or currency.
             Unavailable: nothing was sent; or `commit_unknown`, when the answer could not be recorded.
         """
+        self._durability.require()
         plan = await self._plan(command, context)
         reserved = await self._storage.write(lambda uow: self._reserve(uow, command, context, claim, plan))
         self._telemetry.observe(reserved.events)

@@ -19,6 +19,7 @@ from farebox.services import commands
 from farebox.services.application import Application, Handler
 from farebox.services.credentials import Credentials
 from farebox.services.customers import Customers
+from farebox.services.durability import Durability
 from farebox.services.follow_ups import FollowUps
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger
@@ -51,6 +52,7 @@ class UseCases:
     tokenization: Tokenization
     recovery: Recovery
     sandbox: SandboxCommands
+    durability: Durability
 
 
 def build_use_cases(
@@ -87,6 +89,7 @@ def build_use_cases(
     ledger = parts.ledger(clock, ids, keeps_cvc=keeps_cvc)
     submission = parts.submission(clock, telemetry)
     routing = Routing(processors, storage, clock)
+    durability = Durability(storage)
     tokenization = Tokenization(
         storage=storage,
         vaulting=vaulting,
@@ -106,6 +109,7 @@ def build_use_cases(
         routing=routing,
         ledger=ledger,
         submission=submission,
+        durability=durability,
         bin_length=bin_length,
     )
     follow_ups = FollowUps(
@@ -117,6 +121,7 @@ def build_use_cases(
         routing=routing,
         ledger=ledger,
         submission=submission,
+        durability=durability,
     )
     credentials = Credentials(
         storage=storage,
@@ -126,6 +131,7 @@ def build_use_cases(
         ids=ids,
         telemetry=telemetry,
         bin_length=bin_length,
+        durability=durability,
     )
     recovery = parts.recovery(
         storage=storage,
@@ -156,7 +162,7 @@ def build_use_cases(
     application = parts.application(
         handlers, storage=storage, secrets=secrets, clock=clock, telemetry=telemetry
     )
-    return UseCases(application, tokenization, recovery, sandbox_commands)
+    return UseCases(application, tokenization, recovery, sandbox_commands, durability)
 
 
 def _handlers(

@@ -53,6 +53,7 @@ REFUSED = [
 WARNED = [
     ("ring tag", replace(SAFE, ring_is_tagged=False)),
     ("ring volume", replace(SAFE, ring_shares_volume=True)),
+    ("storage advice", replace(SAFE, storage_advice=("data_checksums is off",))),
     ("security codes", replace(SAFE, keeps_cvc=True)),
     ("user", with_process(is_root=True)),
 ]
