@@ -238,6 +238,17 @@ def test_a_publishable_key_never_does_more_than_mint(
     assert invoke(*create, "--kind", "secret").exit_code == 0
 
 
+def test_a_database_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    """Also in a directory that was there before and that others may enter, as /srv often is."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    assert invoke("init", "--data-dir", str(data)).exit_code == 0
+    assert {file.name: file.stat().st_mode & 0o077 for file in data.iterdir()} == {
+        "farebox.sqlite3": 0,
+        "sandbox.sqlite3": 0,
+    }
+
+
 def test_doctor_tries_the_keys(tmp_path: Path) -> None:
     """Section 4.9, unknown key in use: another vault's key file looks like any, and opens nothing."""
     data, other = tmp_path / "data", tmp_path / "other"
