@@ -279,10 +279,20 @@ def jobs(services: Services) -> tuple[Job, ...]:
     ]
     if not settings.insecure_demo:
         # What a demo starts in spite of need not stop it later.
-        found.append(Job("durability", CHECK_EVERY_S, services.use_cases.durability.look))
+        found.append(Job("durability", CHECK_EVERY_S, lambda: _look_at_durability(services)))
     if settings.sandbox.batch_every_s:
         found.append(Job("batches", settings.sandbox.batch_every_s, lambda: _close_batches(services)))
     return tuple(found)
+
+
+async def _look_at_durability(services: Services) -> int:
+    """Stop spending, loudly, while the database does not keep what it confirms."""
+    health = await services.use_cases.durability.look()
+    if not health.is_durable:
+        _log.critical(
+            "nothing is spent: the database is not durable", extra={"why": "; ".join(health.problems)}
+        )
+    return 0
 
 
 async def _gauges(services: Services) -> int:

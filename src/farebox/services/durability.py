@@ -9,7 +9,7 @@ Source: security design §4.4.
 from __future__ import annotations
 
 from farebox.domain.errors import ErrorCode, Unavailable
-from farebox.ports.storage import Storage
+from farebox.ports.storage import Storage, StorageHealth
 
 CHECK_EVERY_S = 10.0
 
@@ -22,10 +22,11 @@ class Durability:
         self._storage = storage
         self._is_durable = True
 
-    async def look(self) -> int:
-        """Look at the database's settings. A background job."""
-        self._is_durable = (await self._storage.health()).is_durable
-        return 0
+    async def look(self) -> StorageHealth:
+        """Look at the database's settings."""
+        health = await self._storage.health()
+        self._is_durable = health.is_durable
+        return health
 
     def require(self) -> None:
         """Let a spend begin.

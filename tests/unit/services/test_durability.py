@@ -31,7 +31,9 @@ from farebox.services.commands import (
 CARD = Card(parse_pan(Sensitive("4242424242424242")), parse_expiry(12, 2034))
 
 
-async def test_nothing_is_spent_on_a_database_that_forgets(tmp_path: Path) -> None:
+async def test_nothing_is_spent_on_a_database_that_forgets(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Section 4.4: payments, follow-ups and storing stop; the token is not touched, and pays afterwards."""
     settings = load({"data_dir": str(tmp_path / "data")}, {})
     await init(settings)
@@ -55,6 +57,8 @@ async def test_nothing_is_spent_on_a_database_that_forgets(tmp_path: Path) -> No
         look = {job.name: job.run for job in jobs(services)}["durability"]
         services.storage._writer.execute("PRAGMA synchronous = NORMAL")
         await look()
+        (line,) = caplog.records
+        assert (line.levelname, line.why) == ("CRITICAL", "synchronous is not FULL")
         for command in (
             pay,
             FollowUp(PaymentId("pay_1"), OperationKind.REFUND),
