@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -273,6 +274,7 @@ def jobs(services: Services) -> tuple[Job, ...]:
         Job("expire", 5.0, services.use_cases.tokenization.expire_due),
         Job("recover", 1.0, services.use_cases.recovery.run_once),
         Job("retain", 3600.0, services.retention.purge),
+        Job("destroy keys", 3600.0, lambda: _destroy_keys(services)),
         Job("ring", 5.0, services.crypto.maintain),
         Job("keys", 2.0, services.crypto.keys.reload),
         Job("gauges", 10.0, lambda: _gauges(services)),
@@ -283,6 +285,11 @@ def jobs(services: Services) -> tuple[Job, ...]:
     if settings.sandbox.batch_every_s:
         found.append(Job("batches", settings.sandbox.batch_every_s, lambda: _close_batches(services)))
     return tuple(found)
+
+
+async def _destroy_keys(services: Services) -> int:
+    """Destroy the tenant keys that have been unused for as long as backups are kept."""
+    return await services.crypto.keys.destroy_unused(timedelta(days=services.settings.backups_kept_days))
 
 
 async def _look_at_durability(services: Services) -> int:

@@ -220,7 +220,51 @@ class Keyset:
         await self._read()
         return len(replacements)
 
+    async def destroy_unused(self, kept: timedelta) -> int:
+        """Destroy tenant keys that no row names, seen twice, at least `kept` apart; give how many changed.
+
+        A backup that may still be put back can hold credentials under a key that is unused today, so a key
+        lives as long as those backups. When it was first found unused is the end of its cryptoperiod.
+        """
+        await self._read()
+        now = self._clock.now()
+        changed = 0
+        for record in self._records:
+            fresh = self._closer_to_its_end(record, await self._usage(record), now, kept)
+            if fresh is not None:
+                changed += await self._storage.write(
+                    lambda uow, old=record, fresh=fresh: self._replace(uow, old, fresh)
+                )
+        await self._read()
+        return changed
+
     # --- inside ------------------------------------------------------------------------------------
+
+    def _closer_to_its_end(
+        self, record: KeyRecord, usage: int, now: datetime, kept: timedelta
+    ) -> KeyRecord | None:
+        """Give the key's next state; nothing for one that stays as it is."""
+        owner = _tenant_of(record)
+        if record.kind != TENANT or owner is None or record.key_id == self.newest(owner):
+            return None
+        match record.state:
+            case KeyState.ACTIVE if usage == 0:
+                return self._sign(replace(record, state=KeyState.OPENING, retires_at=now))
+            case KeyState.OPENING if usage > 0:
+                return self._sign(replace(record, state=KeyState.ACTIVE))
+            case KeyState.OPENING if now - record.retires_at >= kept:
+                return self._sign(replace(record, state=KeyState.DESTROYED, wrapped=b""))
+            case _:
+                return None
+
+    async def _replace(self, uow: UnitOfWork, old: KeyRecord, fresh: KeyRecord) -> bool:
+        replaced = await uow.keys.compare_and_set(old, fresh)
+        if replaced and fresh.state is KeyState.DESTROYED:
+            entry = self._audit_entry(
+                AuditAction.KEY_DESTROYED, old.key_id.hex(), why=old.kind, merchant_id=old.merchant_id
+            )
+            await uow.audit.append((replace(entry, actor="farebox"),))
+        return replaced
 
     async def _usage(self, record: KeyRecord) -> int:
         return await self._storage.read(lambda uow: uow.keys.usage(record.key_id))
@@ -298,7 +342,9 @@ class Keyset:
         """Load what is new; give how many rows there are."""
         records = tuple(await self._storage.read(lambda uow: uow.keys.load_all()))
         for record in records:
-            if record.key_id not in self._clear and record.state is not KeyState.DESTROYED:
+            if record.state is KeyState.DESTROYED:
+                self._clear.pop(record.key_id, None)
+            elif record.key_id not in self._clear:
                 if record.wrapped_by != self._kek.name:
                     raise Unavailable(ErrorCode.VAULT_SEALED)
                 self._clear[record.key_id] = self._kek.unwrap(record.wrapped)
