@@ -29,7 +29,7 @@ def command() -> None:
 async def inventory(
     data_dir: str | None, database_url: str | None, config: str | None, *, as_json: bool
 ) -> None:
-    """List every key: kind, algorithm, owner, state, cryptoperiod and how many rows name it.
+    """List every key: what it is, whose, how strong, its cryptoperiod, what wraps it and how many rows name it.
 
     \b
     Example: farebox keys inventory --data-dir ./data --json
@@ -41,8 +41,8 @@ async def inventory(
     if as_json:
         print_json([row.as_dict() for row in rows])
         return
-    header = ("key", "kind", "algorithm", "merchant", "mode", "epoch", "state", "created", "retires", "rows")
-    print_table(header, [tuple(row.as_dict().values()) for row in rows])
+    header = ("key", "kind", "algorithm", "bits", "merchant", "mode", "epoch", "state", "created", "retires")
+    print_table((*header, "wrapped by", "rows"), [tuple(row.as_dict().values()) for row in rows])
 
 
 @command.command()

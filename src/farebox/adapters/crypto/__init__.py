@@ -64,7 +64,7 @@ class Crypto:
 
     async def inventory(self) -> list[KeyRow]:
         """List every key (SEC-07)."""
-        return await self.keys.inventory()
+        return [*await self.keys.inventory(), *self.keys.ring_rows(self._ring.ages())]
 
     def key_ages_s(self) -> dict[str, float]:
         """Give the age of the keys in use, by kind."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from farebox.adapters.crypto.kek import KekProvider, refuse
+from farebox.adapters.crypto.ring import BUCKET, RingKey
 from farebox.adapters.crypto.suite import KEY_ID_LENGTH, KEY_LENGTH, SealingKey
 from farebox.domain.access import Mode, Tenant
 from farebox.domain.audit import AuditAction, AuditEntry
@@ -32,23 +33,26 @@ from farebox.ports.system import Clock, Randomness
 KEYSET, API_KEY, LOOKUP, AUDIT, RING = "keyset", "api_key", "lookup", "audit", "ring"
 FINGERPRINT, ANSWER, TENANT = "fingerprint", "answer", "tenant"
 
-_SEALING, _DIGESTING = "XAES-256-GCM", "HMAC-SHA-256"
+_SEALING, _DIGESTING, _DERIVING = "XAES-256-GCM", "HMAC-SHA-256", "HKDF-SHA-256"
+_STRENGTH_BITS = 8 * KEY_LENGTH
 _YEAR, _TENANT_PERIOD = timedelta(days=365), timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """One line of the inventory (SEC-07); `rows` counts what the key wraps."""
+    """One line of the inventory (SEC-07); `rows` counts the rows of the database that name the key."""
 
     key_id: str
     kind: str
     algorithm: str
+    strength_bits: int
     merchant: str | None
     mode: str | None
     epoch: int
     state: str
-    created_at: datetime
-    retires_at: datetime
+    created_at: datetime | None
+    retires_at: datetime | None
+    wrapped_by: str | None
     rows: int | None
 
     def as_dict(self) -> dict[str, object]:
@@ -163,26 +167,69 @@ class Keyset:
         raise Unavailable(ErrorCode.VAULT_SEALED)
 
     async def inventory(self) -> list[KeyRow]:
-        """List every key and how many stored credentials its tenant key wraps."""
+        """List the key-encryption key and every key it wraps."""
         await self._read()
         usage = {
             record.key_id: await self._usage(record) for record in self._records if record.kind == TENANT
         }
         return [
-            KeyRow(
-                key_id=record.key_id.hex(),
-                kind=record.kind,
-                algorithm=record.algorithm,
-                merchant=record.merchant_id,
-                mode=record.mode.value if record.mode else None,
-                epoch=record.epoch,
-                state=record.state.value,
-                created_at=record.created_at,
-                retires_at=record.retires_at,
-                rows=usage.get(record.key_id),
-            )
-            for record in self._records
+            self._kek_row(),
+            *(self._row(record, usage.get(record.key_id)) for record in self._records),
         ]
+
+    def ring_rows(self, keys: Sequence[RingKey]) -> list[KeyRow]:
+        """List the ring's keys, each of which is one for test and one for live mode."""
+        wrapped_by = next(record.key_id for record in self._records if record.kind == RING).hex()
+        return [
+            KeyRow(
+                key_id=str(key.number),
+                kind=key.kind,
+                algorithm=_DERIVING if key.kind == BUCKET else _SEALING,
+                strength_bits=_STRENGTH_BITS,
+                merchant=None,
+                mode=None,
+                epoch=1,
+                state=KeyState.ACTIVE.value,
+                created_at=key.created_at,
+                retires_at=key.ends_at,
+                wrapped_by=wrapped_by,
+                rows=None,
+            )
+            for key in keys
+        ]
+
+    def _kek_row(self) -> KeyRow:
+        created_at = self._kek.created_at
+        return KeyRow(
+            key_id=self._kek.name,
+            kind="kek",
+            algorithm=self._kek.algorithm,
+            strength_bits=_STRENGTH_BITS,
+            merchant=None,
+            mode=None,
+            epoch=1,
+            state=KeyState.ACTIVE.value,
+            created_at=created_at,
+            retires_at=created_at + _YEAR if created_at else None,
+            wrapped_by=None,
+            rows=sum(record.wrapped_by == self._kek.name for record in self._records),
+        )
+
+    def _row(self, record: KeyRecord, rows: int | None) -> KeyRow:
+        return KeyRow(
+            key_id=record.key_id.hex(),
+            kind=record.kind,
+            algorithm=record.algorithm,
+            strength_bits=_STRENGTH_BITS,
+            merchant=record.merchant_id,
+            mode=record.mode.value if record.mode else None,
+            epoch=record.epoch,
+            state=record.state.value,
+            created_at=record.created_at,
+            retires_at=record.retires_at,
+            wrapped_by=record.wrapped_by,
+            rows=rows,
+        )
 
     def ages_s(self) -> dict[str, float]:
         """Give the age of the oldest sealing key of each kind, in seconds."""

@@ -16,6 +16,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from farebox.adapters.crypto.kek import refuse, sync_directory
@@ -39,6 +41,16 @@ _WITNESS_FILE = "newest-event"
 _CACHE_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Keys that must die; never back them up.\n"
 _KEY_ID = bytes(8)
 _MODES = (Mode.TEST, Mode.LIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class RingKey:
+    """One file of the ring; `ends_at` is when it is destroyed, unknown for a day."""
+
+    kind: str
+    number: int
+    created_at: datetime
+    ends_at: datetime | None
 
 
 class FileRing:
@@ -129,6 +141,19 @@ class FileRing:
                 del self._keys[key]
             await asyncio.to_thread(self._destroy, due)
         await self.maintain(0)
+
+    def ages(self) -> list[RingKey]:
+        """List every key that lives, with the time its file was written."""
+        found: list[RingKey] = []
+        for kind, number in sorted(self._keys):
+            try:
+                created_at = datetime.fromtimestamp(self._path((kind, number)).stat().st_mtime, UTC)
+            except FileNotFoundError:
+                # The server has destroyed it since this command opened the ring.
+                continue
+            ends_at = datetime.fromtimestamp(_destroy_at_s(number), UTC) if kind == BUCKET else None
+            found.append(RingKey(kind, number, created_at, ends_at))
+        return found
 
     def is_ready(self) -> bool:
         """Tell whether the coming quarter of an hour has its buckets."""

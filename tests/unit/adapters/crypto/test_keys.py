@@ -176,8 +176,18 @@ async def test_the_inventory_names_every_key(place: Place) -> None:
         "fingerprint",
         "answer",
         "tenant",
+        "kek",
+        "bucket",
+        "day",
     }
-    assert all(row.retires_at > row.created_at for row in rows)
+    assert all(row.strength_bits == 256 for row in rows)
+    assert all(row.retires_at > row.created_at for row in rows if row.kind not in {"day", "bucket"})
+    names = {row.key_id: row for row in rows}
+    assert {names[row.wrapped_by].kind for row in rows if row.kind in {"bucket", "day"}} == {"ring"}
+    kek = next(row for row in rows if row.kind == "kek")
+    assert {row.wrapped_by for row in rows if row.kind in {"keyset", "ring", "tenant"}} == {kek.key_id}
+    assert kek.rows == len(await records(place))
+    assert sum(row.kind == "bucket" for row in rows) == len(list((place.directory / "ring").glob("bucket-*")))
     assert {row.rows for row in rows if row.kind == "tenant"} == {0}
 
 
