@@ -29,7 +29,7 @@ def command() -> None:
 async def inventory(
     data_dir: str | None, database_url: str | None, config: str | None, *, as_json: bool
 ) -> None:
-    """List every key: what it is, whose, how strong, its cryptoperiod, what wraps it and how many rows name it.
+    """List every key: what it is, whose, how strong, how old, what wraps it and how many rows name it.
 
     \b
     Example: farebox keys inventory --data-dir ./data --json
