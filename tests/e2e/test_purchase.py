@@ -58,6 +58,9 @@ async def test_mint_look_verify_pay_replay_refund_and_all_of_it_after_a_restart(
     other = await client.ask("POST", "/v1/payments", payment_body(token), idempotency_key="order-2")
     assert (other.status, other.code) == (409, "token_already_consumed")
 
+    spent = 'farebox_tokens_consumed_total{dialect="native",kind="single_use_token",mode="test"} 1.0'
+    assert spent.encode() in (await client.ask("GET", "/metrics")).body
+
     payment = f"/v1/payments/{paid.value['id']}"
     refunded = await client.ask(
         "POST", f"{payment}/refunds", {"amount_minor": 500}, idempotency_key="refund-1"

@@ -193,7 +193,12 @@ class Credentials:
         await uow.tokens.settle(token.id, tenant, operation_id)
         return [
             self._ids.event(
-                type_, tenant, token.id, at=self._clock.now(), sequence=sequence, data={"by": "store"}
+                type_,
+                tenant,
+                token.id,
+                at=self._clock.now(),
+                sequence=sequence,
+                data={"by": "store", "dialect": context.dialect},
             )
             for sequence, type_ in (
                 (2, EventType.SINGLE_USE_TOKEN_RESERVED),

@@ -235,7 +235,8 @@ class Purchases:
         await uow.operations.insert(operation)
         events = [self._ledger.operation_event(operation, payment)]
         if operation.consumes_token:
-            events.append(self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, 2))
+            reserved = self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, payment, 2)
+            events.append(reserved)
         await uow.events.append(events)
         permit = None
         opened = credential.single_use or credential.stored
