@@ -71,6 +71,7 @@ DIALECTS = (NATIVE,)
 SANDBOX_FILE = "sandbox.sqlite3"
 LOCK_FILE = "server.lock"
 FIRST_MERCHANT = "First merchant"
+_BATCHES_LOOK_S = 30
 
 _log = logging.getLogger("farebox")
 
@@ -283,7 +284,7 @@ def jobs(services: Services) -> tuple[Job, ...]:
         # What a demo starts in spite of need not stop it later.
         found.append(Job("durability", CHECK_EVERY_S, lambda: _look_at_durability(services)))
     if settings.sandbox.batch_every_s:
-        found.append(Job("batches", settings.sandbox.batch_every_s, lambda: _close_batches(services)))
+        found.append(_batches(services, settings.sandbox.batch_every_s))
     return tuple(found)
 
 
@@ -310,14 +311,31 @@ async def _gauges(services: Services) -> int:
     return 0
 
 
-async def _close_batches(services: Services) -> int:
+def _batches(services: Services, every_s: int) -> Job:
+    """Close batches whenever a period of the wall clock ends: a start of the server is no end of one."""
+
+    def period() -> int:
+        return int(services.clock.now().timestamp() // every_s)
+
+    last = period()
+
+    async def close_due() -> int:
+        nonlocal last
+        if (current := period()) != last:
+            last = current
+            await _close_batches(services)
+        return 0
+
+    return Job("batches", min(every_s, _BATCHES_LOOK_S), close_due)
+
+
+async def _close_batches(services: Services) -> None:
     """Close the sandbox acquirer's batch of every test-mode merchant."""
     for merchant in await services.merchants.all():
         if merchant.mode is Mode.TEST:
             await services.use_cases.sandbox.settle_batch(
                 Tenant(merchant.id, merchant.mode), merchant.clock_offset
             )
-    return 0
 
 
 def _limits(settings: Settings) -> Limits:

@@ -63,7 +63,11 @@ class Sandbox(Struct, frozen=True, forbid_unknown_fields=True):
 
     timeout_s: Annotated[float, Meta(gt=0, description="How long to wait for its answer, in seconds.")] = 10.0
     batch_every_s: Annotated[
-        int, Meta(ge=0, description="Seconds between closings of its batch; 0 closes on command only.")
+        int,
+        Meta(
+            ge=0,
+            description="Seconds between closings of its batch, from midnight UTC; 0 closes on command only.",
+        ),
     ] = 86_400
 
 
