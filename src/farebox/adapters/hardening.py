@@ -75,7 +75,9 @@ class Circumstances:
     ring_shares_volume: bool = False
     """Ring and data lie on one file system, so that one snapshot holds both."""
     schema_problem: str | None = None
+    vault_problem: str | None = None
     storage_problems: tuple[str, ...] = ()
+    storage_advice: tuple[str, ...] = ()
 
 
 def harden() -> None:
@@ -222,10 +224,22 @@ _TABLE: Sequence[_Check] = (
         "Run 'farebox db migrate', or install the Farebox that made it.",
     ),
     _Check(
+        "vault",
+        Verdict.REFUSED,
+        lambda seen: seen.vault_problem,
+        "Give the key-encryption key that wraps this database's keys, and the database that belongs to it.",
+    ),
+    _Check(
         "storage",
         Verdict.REFUSED,
         lambda seen: "; ".join(seen.storage_problems) or None,
         "Restore the named durability settings and the clock.",
+    ),
+    _Check(
+        "storage advice",
+        Verdict.WARNING,
+        lambda seen: "; ".join(seen.storage_advice) or None,
+        "Stop PostgreSQL and run 'pg_checksums --enable'.",
     ),
     _Check(
         "security codes",

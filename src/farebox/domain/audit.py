@@ -21,6 +21,7 @@ class AuditAction(StrEnum):
     KEY_ROTATED = "key_rotated"
     KEY_DESTROYED = "key_destroyed"
     SANDBOX_COMMAND = "sandbox_command"
+    RESTORE_NOTICED = "restore_noticed"
     AUDIT_STARTED = "audit_started"
     AUDIT_STOPPED = "audit_stopped"
 

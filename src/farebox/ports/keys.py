@@ -61,6 +61,10 @@ class KeyRepository(Protocol):
         """Count the stored credentials whose record key this key wraps."""
         ...
 
+    async def in_use(self) -> Sequence[bytes]:
+        """Give the id of every key that a stored credential names."""
+        ...
+
 
 class KeyProvisioning(Protocol):
     """Makes the keys a tenant needs before anything of theirs can be sealed or digested."""

@@ -324,6 +324,14 @@ class Events(Protocol):
         """List; filters: `type`, `object_id`."""
         ...
 
+    async def newest(self) -> EventId | None:
+        """Give the id of the newest event of all tenants."""
+        ...
+
+    async def exists(self, event_id: EventId) -> bool:
+        """Tell whether an event is here, whoever's it is."""
+        ...
+
     async def purge(self, older_than: datetime, limit: int) -> int: ...
 
 
@@ -501,6 +509,10 @@ class StorageHealth:
 
     ready: bool
     problems: tuple[str, ...] = ()
+    is_durable: bool = True
+    """False when what the database confirms may be lost: nothing may be spent then."""
+    advice: tuple[str, ...] = ()
+    """What an operator should mend although nothing is lost by it."""
 
 
 class Storage(Protocol):

@@ -33,6 +33,7 @@ from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
 from farebox.services.commands import Context, FollowUp, PaymentView
+from farebox.services.durability import Durability
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger, Recorded
@@ -69,6 +70,7 @@ class FollowUps:
         routing: Routing,
         ledger: Ledger,
         submission: Submission,
+        durability: Durability,
     ) -> None:
         """Take what it works with."""
         self._storage = storage
@@ -79,6 +81,7 @@ class FollowUps:
         self._routing = routing
         self._ledger = ledger
         self._submission = submission
+        self._durability = durability
 
     async def follow_up(
         self, command: FollowUp, context: Context[PaymentView], claim: Claim[PaymentView]
@@ -92,6 +95,7 @@ class FollowUps:
                 `operation_unsupported`.
             Unavailable: nothing was sent, or `commit_unknown`.
         """
+        self._durability.require()
         operation_id = OperationId(self._ids.new("op"))
         now = self._clock.now()
         deadline = self._clock.monotonic() + SEND_WITHIN_S

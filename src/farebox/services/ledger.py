@@ -92,7 +92,7 @@ class Ledger:
             data=data,
         )
 
-    def token_event(self, type_: EventType, operation: Operation, sequence: int) -> Event:
+    def token_event(self, type_: EventType, operation: Operation, payment: Payment, sequence: int) -> Event:
         """Tell what happened to the single-use token of an operation."""
         return self._ids.event(
             type_,
@@ -100,7 +100,7 @@ class Ledger:
             operation.token_id or "",
             at=self._clock.now(),
             sequence=sequence,
-            data={"operation_id": operation.id},
+            data={"operation_id": operation.id, "dialect": payment.dialect},
         )
 
     async def record(
@@ -139,7 +139,7 @@ class Ledger:
             return await self._too_late(uow, operation, answer)
         payment = await self._update(uow, after, payment)
         events = [self.operation_event(after, payment)]
-        events += await self._token(uow, operation, after, clock_offset, returns_token=returns_token)
+        events += await self._token(uow, operation, after, payment, clock_offset, returns_token=returns_token)
         await uow.events.append(events)
         return Recorded(after, payment, tuple(events))
 
@@ -171,6 +171,7 @@ class Ledger:
         uow: UnitOfWork,
         before: Operation,
         after: Operation,
+        payment: Payment,
         clock_offset: timedelta,
         *,
         returns_token: bool,
@@ -187,9 +188,9 @@ class Ledger:
             state = await uow.tokens.give_back(before.token_id, before.tenant, before.id, clock_offset)
             if returns_token and state is TokenState.MINTED:
                 await uow.tokens.erase_cvc(before.token_id, before.tenant)
-            return [self.token_event(_GIVEN_BACK[state], before, 3)] if state else []
+            return [self.token_event(_GIVEN_BACK[state], before, payment, 3)] if state else []
         if await uow.tokens.settle(before.token_id, before.tenant, before.id):
-            return [self.token_event(EventType.SINGLE_USE_TOKEN_SPENT, before, 3)]
+            return [self.token_event(EventType.SINGLE_USE_TOKEN_SPENT, before, payment, 3)]
         return []
 
 

@@ -67,6 +67,7 @@ from farebox.services.commands import (
     PaymentView,
     StoredTokenView,
 )
+from farebox.services.durability import Durability
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger, Recorded
@@ -142,6 +143,7 @@ class Purchases:
         routing: Routing,
         ledger: Ledger,
         submission: Submission,
+        durability: Durability,
         bin_length: int,
     ) -> None:
         """Take what it works with."""
@@ -154,6 +156,7 @@ class Purchases:
         self._routing = routing
         self._ledger = ledger
         self._submission = submission
+        self._durability = durability
         self._bin_length = bin_length
 
     async def pay(
@@ -167,6 +170,7 @@ class Purchases:
             InvalidRequest: the processor takes no such operation, instrument or currency.
             Unavailable: nothing was sent; or `commit_unknown`, when the answer could not be recorded.
         """
+        self._durability.require()
         plan = await self._plan(command, context)
         reserved = await self._storage.write(lambda uow: self._reserve(uow, command, context, claim, plan))
         self._telemetry.observe(reserved.events)
@@ -235,7 +239,8 @@ class Purchases:
         await uow.operations.insert(operation)
         events = [self._ledger.operation_event(operation, payment)]
         if operation.consumes_token:
-            events.append(self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, 2))
+            reserved = self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, payment, 2)
+            events.append(reserved)
         await uow.events.append(events)
         permit = None
         opened = credential.single_use or credential.stored

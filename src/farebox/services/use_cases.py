@@ -21,6 +21,7 @@ from farebox.services.application import Application, Handler
 from farebox.services.credentials import Credentials
 from farebox.services.customers import Customers
 from farebox.services.documents import Documents
+from farebox.services.durability import Durability
 from farebox.services.follow_ups import FollowUps
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger
@@ -53,6 +54,7 @@ class UseCases:
     tokenization: Tokenization
     recovery: Recovery
     sandbox: SandboxCommands
+    durability: Durability
 
 
 def build_use_cases(
@@ -89,6 +91,7 @@ def build_use_cases(
     ledger = parts.ledger(clock, ids, keeps_cvc=keeps_cvc)
     submission = parts.submission(clock, telemetry)
     routing = Routing(processors, storage, clock)
+    durability = Durability(storage)
     tokenization = Tokenization(
         storage=storage,
         vaulting=vaulting,
@@ -108,6 +111,7 @@ def build_use_cases(
         routing=routing,
         ledger=ledger,
         submission=submission,
+        durability=durability,
         bin_length=bin_length,
     )
     follow_ups = FollowUps(
@@ -119,6 +123,7 @@ def build_use_cases(
         routing=routing,
         ledger=ledger,
         submission=submission,
+        durability=durability,
     )
     credentials = Credentials(
         storage=storage,
@@ -128,6 +133,7 @@ def build_use_cases(
         ids=ids,
         telemetry=telemetry,
         bin_length=bin_length,
+        durability=durability,
     )
     recovery = parts.recovery(
         storage=storage,
@@ -160,7 +166,7 @@ def build_use_cases(
     application = parts.application(
         handlers, storage=storage, secrets=secrets, clock=clock, telemetry=telemetry
     )
-    return UseCases(application, tokenization, recovery, sandbox_commands)
+    return UseCases(application, tokenization, recovery, sandbox_commands, durability)
 
 
 def _handlers(

@@ -20,6 +20,8 @@ INSERT: LiteralString = f"INSERT INTO event ({_COLUMNS}) VALUES ($1, $2, $3, $4,
 INSERT_TWO: LiteralString = INSERT + ", ($9, $10, $11, $12, $13, $14, $15, $16)"
 FIND: LiteralString = f"SELECT {_COLUMNS} FROM event WHERE id = $1 AND merchant_id = $2 AND mode = $3"
 PAGE: LiteralString = f"SELECT {_COLUMNS} FROM event WHERE merchant_id = $1 AND mode = $2"
+NEWEST: LiteralString = "SELECT id FROM event ORDER BY id DESC LIMIT 1"
+EXISTS: LiteralString = "SELECT 1 FROM event WHERE id = $1"
 PURGE: LiteralString = (
     "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE created_at < $1 ORDER BY id LIMIT $2)"
 )
@@ -51,6 +53,15 @@ class Events:
     async def page(self, tenant: Tenant, page: PageRequest) -> Page[Event]:
         """List events, newest first."""
         return await page_of(self._connection, PAGE, _FILTERS, tenant, page, _event)
+
+    async def newest(self) -> EventId | None:
+        """Give the id of the newest event."""
+        row = await self._connection.fetch_one(NEWEST)
+        return EventId(row[0]) if row else None
+
+    async def exists(self, event_id: EventId) -> bool:
+        """Look for an event."""
+        return await self._connection.fetch_one(EXISTS, (event_id,)) is not None
 
     async def purge(self, older_than: datetime, limit: int) -> int:
         """Delete old events."""

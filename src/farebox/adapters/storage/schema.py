@@ -75,6 +75,8 @@ def _sqlite_version(path: Path) -> tuple[int, int]:
 
 
 def _migrate_sqlite(path: Path, progress: Callable[[str], None]) -> int:
+    # The log and its index get the same mode; the directory may be one that others can enter.
+    path.touch(mode=0o600)
     connection = open_connection(path)
     try:
         connection.execute("BEGIN IMMEDIATE")

@@ -251,9 +251,10 @@ class SqliteStorage:
             problems.append("synchronous is not FULL")
         if self._pragma("PRAGMA journal_mode") != "wal":
             problems.append("journal_mode is not WAL")
+        is_durable = not problems
         if self._high_water > self._wall_us() + 2_000_000:
             problems.append("the clock is more than 2 s behind the database")
-        return StorageHealth(ready=not problems, problems=tuple(problems))
+        return StorageHealth(ready=not problems, problems=tuple(problems), is_durable=is_durable)
 
     async def close(self) -> None:
         """Finish what is queued, then close."""

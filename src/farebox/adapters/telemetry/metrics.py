@@ -66,7 +66,11 @@ class Metrics:
             ("dialect", "http_request_method", "http_route", "http_response_status_code"),
         )
         self._issued = self._counter("farebox_tokens_issued", "Tokens issued.", ("kind", "dialect", "mode"))
-        self._consumed = self._counter("farebox_tokens_consumed", "Single-use tokens spent.", ("mode",))
+        self._consumed = self._counter(
+            "farebox_tokens_consumed",
+            "Tokens spent, by the dialect that spent them.",
+            ("kind", "dialect", "mode"),
+        )
         self._conflicts = self._counter(
             "farebox_token_conflicts", "Requests that came too late for their token.", ("dialect", "mode")
         )
@@ -129,7 +133,7 @@ class Metrics:
             elif event.type is EventType.STORED_TOKEN_CREATED:
                 self._issued.add(str(event.data.get("kind")), str(event.data.get("dialect", "")), mode)
             elif event.type is EventType.SINGLE_USE_TOKEN_SPENT:
-                self._consumed.add(mode)
+                self._consumed.add("single_use_token", str(event.data.get("dialect", "")), mode)
             elif event.type in _OUTCOMES:
                 self._operation(event, _OUTCOMES[event.type], mode)
 
