@@ -44,8 +44,9 @@ from farebox.domain.operations import (
     Pending,
     Reason,
 )
-from farebox.domain.payments import Payment
+from farebox.domain.payments import ID_PREFIXES, Payment
 from farebox.domain.tokens import (
+    STORED_ID_PREFIXES,
     SingleUseToken,
     StoredToken,
     StoredTokenKind,
@@ -203,7 +204,7 @@ class Purchases:
             envelope = await self._envelope(command, context, operation_id)
         now = self._clock.now()
         return _Plan(
-            payment_id=PaymentId(self._ids.new(_PREFIXES.get(command.kind, "pay"))),
+            payment_id=PaymentId(self._ids.new(ID_PREFIXES[command.kind])),
             operation_id=operation_id,
             processor=processor,
             now=now,
@@ -507,7 +508,7 @@ class Purchases:
             return None
         tenant, save = context.principal.tenant, command.save
         recurrence = save.kind is StoredTokenKind.RECURRENCE_TOKEN
-        token_id = StoredTokenId(self._ids.new("rt" if recurrence else "pt"))
+        token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[save.kind]))
         string = self._ids.token(context.rules.stored_shapes[save.kind.value])
         linked = outcome.network_transaction_id if isinstance(outcome, Approved) else None
         agreement = None
@@ -596,9 +597,6 @@ class Purchases:
             await uow.agreements.update(
                 replace(agreement, network_transaction_id=outcome.network_transaction_id)
             )
-
-
-_PREFIXES = {OperationKind.VERIFICATION: "ver", OperationKind.CREDIT: "crd"}
 
 
 def _explain(
