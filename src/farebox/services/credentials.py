@@ -192,7 +192,7 @@ class Credentials:
         mac = self._token_mac(command.source.token, context)
         token = await uow.tokens.reserve(tenant, mac, operation_id, context.principal.clock_offset)
         if token is None:
-            raise explain_refusal(await uow.tokens.find(tenant, mac))
+            raise explain_refusal(await uow.tokens.find(tenant, mac), param="single_use_token")
         await uow.tokens.settle(token.id, tenant, operation_id)
         return [
             self._ids.event(

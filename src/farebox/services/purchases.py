@@ -611,7 +611,7 @@ def _explain(
         and token.verifications >= verifications_max
     ):
         return Conflict(ErrorCode.VERIFICATIONS_EXHAUSTED, param="source.single_use_token")
-    return explain_refusal(token)
+    return explain_refusal(token, param="source.single_use_token")
 
 
 def _reason(command: Pay, agreement: Agreement | None) -> Reason | None:
