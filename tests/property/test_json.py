@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import assume, example, given
+from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
 from farebox.dialects.codec import (
@@ -47,12 +47,11 @@ def agree(body: bytes) -> None:
 
 @given(_VALUES, st.data())
 def test_what_is_read_quickly_is_what_strict_reading_gives(value: object, data: st.DataObject) -> None:
-    """Names given twice, blanks, colons in texts, numbers of any size: quick reading gives the same, or up."""
+    """Names given twice, blanks, colons in texts, numbers of any size: quick reading gives the same."""
     try:
         body = write(value, data).encode()
     except UnicodeEncodeError:
-        assume(False)
-        return
+        reject()
     agree(body)
 
 
