@@ -68,6 +68,7 @@ _BACKUP_PAGES = 1000
 CHECKPOINT_PAGES = 4_000
 _LEFT_OVER_SHARE = 8
 """What is left over of a checkpoint is moved with a commit when it is this small a share of one."""
+_FADING = 0.98
 _QUICK_S = 0.001
 """A disk that syncs in less is not worth a thread."""
 _HIGH_WATER: LiteralString = "SELECT clock_us FROM high_water WHERE one = 1"
@@ -221,7 +222,7 @@ class SqliteStorage:
         self._committer: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
         self._commit_s = 0.0
-        """How long a commit takes, the last one counting most."""
+        """How long a commit on the loop takes, the last ones counting most."""
         self._mover = open_connection(path, vfs=vfs)
         self._moving = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._moved: Future[int] | None = None
@@ -303,10 +304,7 @@ class SqliteStorage:
                         _refuse(jobs)
                         continue
                     done = self._run_batch(jobs, has_savepoints=True) or []
-                if self._commit_s < _QUICK_S:
-                    failure = self._commit()
-                else:
-                    failure = await loop.run_in_executor(self._thread, self._commit)
+                failure = await self._commit_batch(loop)
                 for job, result, error in done:
                     _resolve(job.future, result, error or failure)
         finally:
@@ -360,9 +358,22 @@ class SqliteStorage:
                 self._write("RELEASE work")
         return done
 
+    async def _commit_batch(self, loop: asyncio.AbstractEventLoop) -> Unavailable | None:
+        """Commit on the loop, or in the thread where that took too long lately.
+
+        A thread's time says nothing, because it waits for the interpreter as well. So what is remembered
+        fades, and now and then a commit on the loop finds out how quick the disk is by now.
+        """
+        if self._commit_s >= _QUICK_S:
+            self._commit_s *= _FADING
+            return await loop.run_in_executor(self._thread, self._commit)
+        started = perf_counter()
+        failure = self._commit()
+        self._commit_s += (perf_counter() - started - self._commit_s) / 8
+        return failure
+
     def _commit(self) -> Unavailable | None:
         """Commit, which waits for the disk; say what became of it instead of raising."""
-        started = perf_counter()
         try:
             self._write("COMMIT")
         except apsw.Error:
@@ -370,7 +381,6 @@ class SqliteStorage:
                 self._write("ROLLBACK")
             # A commit that failed after its frames were written may still be found by the next open.
             return Unavailable(ErrorCode.COMMIT_UNKNOWN, retry_after_s=1)
-        self._commit_s += (perf_counter() - started - self._commit_s) / 8
         return None
 
     def _checkpoint(self, connection: object, name: str, pages: int) -> int:
