@@ -149,6 +149,8 @@ class TokenRules:
     verifications_max: int = 5
     shape: TokenShape = field(default_factory=lambda: NATIVE_SHAPES["single_use"])
     stored_shapes: Mapping[str, TokenShape] = field(default_factory=lambda: NATIVE_SHAPES)
+    shows_stored_again: bool = False
+    """A stored credential's string is shown whenever it is read, so it is sealed beside the details."""
 
     def allows_lifetime(self, lifetime_s: int) -> bool:
         """Tell whether a caller may ask for this lifetime."""

@@ -16,12 +16,12 @@ from typing import Literal
 
 import msgspec
 
-from farebox.domain.bank_accounts import AchAccount, BacsAccount, PadAccount
+from farebox.domain.bank_accounts import AchAccount, BacsAccount, PadAccount, SepaAccount
 from farebox.domain.cards import Card
 from farebox.domain.checks import AvsResult, Checks, CvcResult
 from farebox.domain.declines import DeclineReason
 from farebox.domain.frozen import frozen
-from farebox.domain.instruments import PayerDetails, PaymentInstrument
+from farebox.domain.instruments import AlternativeMethod, PayerDetails, PaymentInstrument
 from farebox.domain.operations import OperationKind
 from farebox.domain.reveal import reveal
 from farebox.ports.processors import ProcessorRequest
@@ -119,7 +119,8 @@ class Decision:
     message: str | None = None
     trouble: Trouble | None = None
     delay_s: float | None = None
-    settles: Literal["approved", "declined"] = "approved"
+    settles: Literal["approved", "declined"] | None = "approved"
+    """Of a pending one: what the closing of the batch makes of it; nothing if somebody else decides."""
     later: Mapping[OperationKind, Trouble] = field(default_factory=dict[OperationKind, Trouble])
 
 
@@ -134,6 +135,8 @@ def decide(request: ProcessorRequest) -> Decision:
     ]
     deciding = next((row for row in matched if row.outcome is not None), None)
     troubled = next((row for row in matched if row.trouble is not None), None)
+    if isinstance(instrument, AlternativeMethod):
+        return Decision("pending", Checks(AvsResult.NOT_SUPPORTED, CvcResult.NOT_SUPPORTED), settles=None)
     is_bank = instrument is not None and not isinstance(instrument, Card)
     moves_money = request.kind is not OperationKind.VERIFICATION
     usual: Literal["approved", "pending"] = "pending" if is_bank and moves_money else "approved"
@@ -175,8 +178,10 @@ def _account_number(instrument: PaymentInstrument) -> str:
             return reveal(instrument.account_number)
         case Card():
             return reveal(instrument.pan.number)
-        case _:
+        case SepaAccount():
             return reveal(instrument.iban)
+        case AlternativeMethod():
+            return ""
 
 
 def _checks(matched: list[Row], instrument: PaymentInstrument | None, payer: PayerDetails) -> Checks:

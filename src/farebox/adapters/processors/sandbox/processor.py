@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from farebox.domain.checks import AvsResult, Checks, CvcResult
 from farebox.domain.declines import DeclineReason, decline_for
 from farebox.domain.errors import ErrorCode, Unavailable
 from farebox.domain.ids import base32
-from farebox.domain.instruments import InstrumentKind
+from farebox.domain.instruments import AlternativeMethod, InstrumentKind, PaymentInstrument
 from farebox.domain.operations import (
     Approved,
     Declined,
@@ -45,6 +45,7 @@ from farebox.ports.processors import (
 from farebox.ports.system import Clock
 
 _decode_later = msgspec.json.Decoder(dict[str, str]).decode
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FOLLOW_UPS = frozenset({OperationKind.CAPTURE, OperationKind.VOID, OperationKind.REFUND})
 
 
@@ -159,6 +160,16 @@ class SandboxProcessor:
         """Settle what is open."""
         return self._ledger.close_batch(tenant)
 
+    async def decide_pending(
+        self, tenant: Tenant, reference: str, reason: DeclineReason | None, code: str | None = None
+    ) -> bool:
+        """Be the payer of a pending request: complete it, or not for a reason."""
+        return self._ledger.decide(reference, tenant, reason.value if reason else None, code)
+
+    async def expire_pending(self, tenant: Tenant, now: datetime) -> tuple[str, ...]:
+        """Decline what was not completed in time."""
+        return self._ledger.expire(tenant, _microseconds(now), DeclineReason.NOT_PAID_IN_TIME.value)
+
     async def ledger(self, tenant: Tenant) -> tuple[Mapping[str, str | int], ...]:
         """Give the books."""
         return tuple(
@@ -253,6 +264,9 @@ class SandboxProcessor:
         sums = self._ledger.sums(target.root)
         if request.money.amount_minor > sums.captured - sums.refunded:
             return _declined(DeclineReason.AMOUNT_EXCEEDED)
+        if request.attributes.get("payout"):
+            # By bank transfer to somebody who paid in cash: it is done when the bank has done it.
+            return Decision("pending", Checks())
         return Decision("approved", Checks())
 
     def _judge_void(self, request: ProcessorRequest) -> Decision:
@@ -304,7 +318,19 @@ class SandboxProcessor:
             cvc=decision.checks.cvc.value,
             fingerprint=self._ledger.fingerprint(number.encode()) if number else None,
             later=msgspec.json.encode(decision.later).decode() if decision.later else None,
+            expires_at=_expiry_of(instrument),
         )
+
+
+def _expiry_of(instrument: PaymentInstrument | None) -> int | None:
+    """Give the microsecond after which the payer no longer can complete."""
+    if not isinstance(instrument, AlternativeMethod) or instrument.expires_at is None:
+        return None
+    return _microseconds(instrument.expires_at)
+
+
+def _microseconds(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
 def _declined(reason: DeclineReason) -> Decision:
