@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NewType
+from uuid import UUID
 
 MerchantId = NewType("MerchantId", str)
 MerchantAccountId = NewType("MerchantAccountId", str)
@@ -76,6 +77,26 @@ def has_shape(text: str, prefix: str) -> bool:
     )
 
 
+def uuid_of(identifier: str) -> str:
+    """Write an id of ours as the UUID it is, in lower case with hyphens."""
+    return str(UUID(int=_value_of(identifier)))
+
+
+def id_of(prefix: str, uuid: str) -> str | None:
+    """Read what `uuid_of` wrote; nothing for what is no UUID."""
+    try:
+        return f"{prefix}_{base32(UUID(uuid).int, _LENGTH)}"
+    except ValueError:
+        return None
+
+
+def _value_of(identifier: str) -> int:
+    value = 0
+    for character in identifier[-_LENGTH:]:
+        value = value << 5 | _VALUES[character]
+    return value
+
+
 _VARIANT_SHIFT = 62
 _SPARE_BITS = 62
 """Random bits behind the variant; the 16 bits of version and sub-millisecond fraction lie above it."""
@@ -98,9 +119,7 @@ class Numbering:
 
     def number_of(self, identifier: str) -> int:
         """Give the number of an id of ours."""
-        uuid = 0
-        for character in identifier[-_LENGTH:]:
-            uuid = uuid << 5 | _VALUES[character]
+        uuid = _value_of(identifier)
         number = (uuid >> 80) << 12 | (uuid >> 64 & 0xFFF)
         spare = uuid & (1 << _SPARE_BITS) - 1
         return number << self.random_bits | spare >> (_SPARE_BITS - self.random_bits)

@@ -348,6 +348,14 @@ class GetPayment(Command[PaymentView]):
 
 
 @frozen
+class GetOperation(Command[PaymentView]):
+    """Show the payment that an operation belongs to, and which operation that is."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    operation_id: OperationId
+
+
+@frozen
 class GetPaymentByKey(Command[PaymentView]):
     """Show the payment that was made under an idempotency key, while the key is remembered."""
 
@@ -477,6 +485,8 @@ class CreateCustomer(Command[Customer]):
     name: str | None = None
     email: str | None = None
     phone: str | None = None
+    has_unique_email: bool = False
+    """Refuse an e-mail address that another customer of the merchant has."""
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with it; never card data."""

@@ -11,6 +11,7 @@ from farebox.services.commands import (
     Context,
     FindNumbered,
     GetEvent,
+    GetOperation,
     GetPayment,
     GetPaymentByKey,
     ListEvents,
@@ -50,6 +51,23 @@ class Reporting:
             if payment is None:
                 raise NotFound(ErrorCode.PAYMENT_NOT_FOUND)
             return await payment_view(uow, payment)
+
+        return await self._storage.read(work)
+
+    async def operation(
+        self, command: GetOperation, context: Context[PaymentView], claim: Claim[PaymentView]
+    ) -> PaymentView:
+        """Show the payment that an operation belongs to.
+
+        Raises:
+            NotFound: `operation_not_found`.
+        """
+
+        async def work(uow: UnitOfWork) -> PaymentView:
+            operation = await uow.operations.find(context.principal.tenant, command.operation_id)
+            if operation is None:
+                raise NotFound(ErrorCode.OPERATION_NOT_FOUND)
+            return await payment_view_of_operation(uow, operation)
 
         return await self._storage.read(work)
 

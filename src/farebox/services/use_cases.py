@@ -189,6 +189,7 @@ def _handlers(
         commands.Pay: purchases.pay,
         commands.FollowUp: follow_ups.follow_up,
         commands.GetPayment: reporting.payment,
+        commands.GetOperation: reporting.operation,
         commands.GetPaymentByKey: reporting.payment_by_key,
         commands.FindNumbered: reporting.find_numbered,
         commands.ListPayments: reporting.payments,

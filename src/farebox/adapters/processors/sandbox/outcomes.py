@@ -136,6 +136,8 @@ def decide(request: ProcessorRequest) -> Decision:
     deciding = next((row for row in matched if row.outcome is not None), None)
     troubled = next((row for row in matched if row.trouble is not None), None)
     if isinstance(instrument, AlternativeMethod):
+        if request.attributes.get("is_final"):
+            return Decision("approved", Checks(AvsResult.NOT_SUPPORTED, CvcResult.NOT_SUPPORTED))
         return Decision("pending", Checks(AvsResult.NOT_SUPPORTED, CvcResult.NOT_SUPPORTED), settles=None)
     is_bank = instrument is not None and not isinstance(instrument, Card)
     moves_money = request.kind is not OperationKind.VERIFICATION

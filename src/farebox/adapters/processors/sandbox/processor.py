@@ -164,11 +164,15 @@ class SandboxProcessor:
         self, tenant: Tenant, reference: str, reason: DeclineReason | None, code: str | None = None
     ) -> bool:
         """Be the payer of a pending request: complete it, or not for a reason."""
-        return self._ledger.decide(reference, tenant, reason.value if reason else None, code)
+        decided = self._ledger.decide(reference, tenant, reason.value if reason else None, code)
+        await self._ledger.committed()
+        return decided
 
     async def expire_pending(self, tenant: Tenant, now: datetime) -> tuple[str, ...]:
         """Decline what was not completed in time."""
-        return self._ledger.expire(tenant, _microseconds(now), DeclineReason.NOT_PAID_IN_TIME.value)
+        expired = self._ledger.expire(tenant, _microseconds(now), DeclineReason.NOT_PAID_IN_TIME.value)
+        await self._ledger.committed()
+        return expired
 
     async def ledger(self, tenant: Tenant) -> tuple[Mapping[str, str | int], ...]:
         """Give the books."""
