@@ -303,7 +303,7 @@ class InHeader:
         return [f"{route.method} {route.path}", dict(path), body]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InBody:
     """The key is a member of the body, unique among all requests of one kind; the rest may differ."""
 

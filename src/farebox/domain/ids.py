@@ -8,10 +8,11 @@ Source: RFC 9562 §5.7 (UUIDv7); Crockford base32, lower case, without i, l, o a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NewType
 from uuid import UUID
+
+from farebox.domain.frozen import frozen
 
 MerchantId = NewType("MerchantId", str)
 MerchantAccountId = NewType("MerchantAccountId", str)
@@ -102,7 +103,7 @@ _SPARE_BITS = 62
 """Random bits behind the variant; the 16 bits of version and sub-millisecond fraction lie above it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Numbering:
     """Numbers in place of ids, for protocols whose ids are integers or short texts.
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import parse_qsl
 
 from farebox.dialects.dialect import VisitorInPath, WireRequest
 from farebox.domain.access import CredentialUse
 from farebox.domain.errors import ErrorCode, NotFound
+from farebox.domain.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RawKeyInBasic:
     """`Authorization: Basic <key>`, the key as it is; its base64, with or without a colon, is taken too.
 
@@ -38,7 +39,7 @@ class RawKeyInBasic:
             return given.decode("latin-1") or None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyInQuery:
     """The key is a query parameter, whose name's case does not matter."""
 
@@ -60,7 +61,7 @@ class KeyInQuery:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionInPath(VisitorInPath):
     """The address `/CA_{guid}` of a page for a payer; every other word at the root is no address."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +30,7 @@ from farebox.dialects.bamboo.values import (
 )
 from farebox.dialects.dialect import Call
 from farebox.domain.customers import Customer
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import CustomerId, uuid_of
 from farebox.domain.tokens import StoredTokenKind
 from farebox.ports.storage import PageRequest
@@ -59,7 +59,7 @@ _OF_EMAIL_MAX = 20
 AnyCall = Call[Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """A customer with their stored cards, newest first."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from farebox.dialects.bamboo.errors import CANCELLED, decline_code, language_of, text_of
 from farebox.dialects.bamboo.reading import AnyCall
 from farebox.dialects.bamboo.tables import DEFAULT_COUNTRY, Medium, medium_of
 from farebox.dialects.bamboo.values import LONG, numbering_of
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import PaymentId
 from farebox.domain.operations import Operation, OperationState
 from farebox.domain.payments import Payment, PaymentStatus
@@ -22,7 +22,7 @@ from farebox.services.commands import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     """A transaction's state by its number and its words in each generation."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,7 @@ from farebox.dialects.bamboo.values import (
 from farebox.dialects.dialect import Call, InBody
 from farebox.domain.cards import Card
 from farebox.domain.customers import Customer
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import CustomerId
 from farebox.domain.instruments import AlternativeMethod, PayerDetails
 from farebox.domain.money import Money
@@ -75,7 +76,7 @@ AnyPurchase = wire.PurchaseIn | wire_v3.PurchaseIn
 AnyCall = Call[Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Terms:
     """How a generation names what is wrong."""
 
@@ -88,7 +89,7 @@ V1 = Terms("v1", email="CS001")
 V3 = Terms("v3", email="TR040", amount="TR039")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OnFile:
     """Who starts a payment with a stored card, and whether it is the first of a series."""
 
@@ -97,7 +98,7 @@ class OnFile:
     network_transaction_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """A purchase that has been read."""
 
