@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from farebox.adapters.processors.sandbox.ledger import Entry, Ledger
-from farebox.adapters.processors.sandbox.outcomes import Decision, decide
+from farebox.adapters.processors.sandbox.outcomes import Decision, Refused, decide
 from farebox.adapters.processors.sandbox.trouble import Faults
 from farebox.domain.access import Mode, Tenant
 from farebox.domain.cards import Card
@@ -44,7 +44,7 @@ from farebox.ports.processors import (
 )
 from farebox.ports.system import Clock
 
-_decode_later = msgspec.json.Decoder(dict[str, str]).decode
+_decode_later = msgspec.json.Decoder(dict[str, str | Refused]).decode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FOLLOW_UPS = frozenset({OperationKind.CAPTURE, OperationKind.VOID, OperationKind.REFUND})
 
@@ -189,12 +189,16 @@ class SandboxProcessor:
 
     def _promised_trouble(self, request: ProcessorRequest) -> Fault | None:
         """Give the trouble that the opening operation's card brings to this kind of follow-up."""
+        promised = self._promised(request)
+        return Fault(promised) if isinstance(promised, str) else None
+
+    def _promised(self, request: ProcessorRequest) -> str | Refused | None:
+        """Give what the opening operation's card has in store for this kind of follow-up."""
         target = self._ledger.find(request.target_reference or "")
         opening = self._ledger.find(target.root) if target else None
         if opening is None or opening.later is None:
             return None
-        trouble = _decode_later(opening.later).get(request.kind.value)
-        return Fault(trouble) if trouble else None
+        return _decode_later(opening.later).get(request.kind.value)
 
     async def _answer(self, outcome: Outcome, fault: Fault | None) -> Outcome:
         """Let the answer travel back, as well as the fault lets it."""
@@ -242,6 +246,9 @@ class SandboxProcessor:
         return _outcome(entry)
 
     def _judge(self, request: ProcessorRequest) -> Decision:
+        promised = self._promised(request)
+        if isinstance(promised, Refused):
+            return Decision("declined", Checks(), reason=promised.reason, code=promised.code)
         match request.kind:
             case OperationKind.CAPTURE:
                 return self._judge_capture(request)
