@@ -84,7 +84,7 @@ def write_page(view: PaymentView, call: Call[Any, wire.Nothing]) -> Answer:
         page=PageView(
             "sandbox_payer",
             {
-                "method": medium.name if medium else "",
+                "method": medium.name if medium else "Payment link",
                 "family": payment.summary.account_type or "",
                 "amount": f"{hundredths_of(payment.amount_minor, payment.currency) / 100:.2f}",
                 "currency": payment.currency,

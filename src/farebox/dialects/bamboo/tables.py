@@ -70,6 +70,8 @@ class Country(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     limits: Mapping[str, tuple[int, int]] = msgspec.field(default_factory=dict[str, tuple[int, int]])
     documents: tuple[tuple[int, str, str, bool], ...] = ()
     issuer_banks: tuple[tuple[int, str], ...] = ()
+    sandbox_rate: int
+    """Hundredths of the local currency for one US dollar: a constant of the sandbox, no market's rate."""
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -88,6 +90,12 @@ def countries() -> Mapping[str, Country]:
     """Give every country by its code."""
     found = msgspec.convert(_read("countries")["countries"], tuple[Country, ...])
     return {country.code: country for country in found}
+
+
+@cache
+def pse_banks() -> tuple[tuple[int, str], ...]:
+    """Give the banks of Colombia's PSE."""
+    return msgspec.convert(_read("countries")["pse_banks"], tuple[tuple[int, str], ...])
 
 
 @cache
@@ -216,6 +224,11 @@ def brand_name(summary: InstrumentSummary, medium: Medium | None) -> str | None:
     if summary.kind is InstrumentKind.CARD:
         return _BRANDS.get(summary.brand or "", (0, summary.brand or ""))[1] or None
     return medium.name if medium else None
+
+
+def media_type_of(medium: Medium) -> str:
+    """Name the type of a medium."""
+    return _CARD_TYPES.get(medium.type) or _METHOD_TYPES[medium.type]
 
 
 def type_name(summary: InstrumentSummary, medium: Medium | None) -> str | None:
