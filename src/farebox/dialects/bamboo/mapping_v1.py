@@ -151,6 +151,7 @@ def _wanted(call: PurchaseCall, *, token: str | None = None, medium_id: int | No
         token=token,
         card=card,
         medium=medium,
+        metadata=body.metadata_in or {},
         on_file=OnFile(is_first=bool(body.is_first_recurrent_purchase)),
         attributes=attributes_of(customer),
     )
@@ -213,16 +214,18 @@ def check_pre_authorized(payment: Payment, amount_minor: int | None) -> None:
         raise refusal("PR009")
 
 
-def check_refundable(payment: Payment, amount_minor: int | None, *, by_payout: bool = False) -> None:
+def check_refundable(
+    payment: Payment, amount_minor: int | None, *, by_payout: bool = False, too_much: str = "PR003"
+) -> None:
     """Refuse a refund that the state, the amount or the medium does not allow.
 
     Raises:
-        WireRefusal: `PR003`, `PR009`, `PR021` or `TR101`.
+        WireRefusal: `too_much`, `PR009`, `PR021` or `TR101`.
     """
     if state_of(payment) is not APPROVED:
         raise refusal("PR009")
     if amount_minor is not None and amount_minor > payment.refundable_minor:
-        raise refusal("PR003")
+        raise refusal(too_much)
     if payment.refundable_minor == 0:
         raise refusal("PR009")
     _, medium = medium_of_payment(payment)

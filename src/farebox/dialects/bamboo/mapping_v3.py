@@ -158,6 +158,7 @@ def _wanted(
         token=body.trx_token or None,
         card=card,
         medium=medium,
+        metadata=body.metadata_in or {},
         on_file=_on_file(body.card_on_file),
         attributes={**attributes_of(customer), **_authentication(body)},
     )
@@ -322,7 +323,7 @@ _PERSON = (
 def _of_purchase(call: AmountCall, payment: Payment, amount_minor: int | None) -> FollowUp:
     _, medium = medium_of_payment(payment)
     needs_payout = medium is not None and not medium.is_card and "F" not in medium.operations
-    check_refundable(payment, amount_minor, by_payout=needs_payout)
+    check_refundable(payment, amount_minor, by_payout=needs_payout, too_much="TR039")
     if not needs_payout:
         return FollowUp(payment.id, OperationKind.REFUND, amount_minor)
     payout = _payout(call.body.metadata_in or {}, payment)

@@ -79,15 +79,11 @@ def state_of_operation(operation: Operation) -> State:
 
 def error_of(payment: Payment, call: AnyCall) -> tuple[str | None, str | None]:
     """Give code and text of why a payment was rejected; nothing where it was not."""
-    state = state_of(payment)
-    if state not in {REJECTED, CANCELLED_STATE}:
+    if state_of(payment) is not REJECTED:
         return None, None
-    if payment.decline is None:
-        # It failed on the way, or we undid it.
-        code = "TR997" if state is REJECTED else None
-    else:
-        code = decline_code(payment.decline)
-    return code, text_of(code, language_of(call.headers)) if code else None
+    # Without a decline it failed on the way, or we undid it.
+    code = decline_code(payment.decline) if payment.decline else "TR997"
+    return code, text_of(code, language_of(call.headers))
 
 
 def country_of(payment: Payment) -> str:

@@ -27,7 +27,6 @@ from farebox.dialects.bamboo.values import (
     clip,
     has_email_form,
     money_of,
-    object_of,
     present,
     read_card,
 )
@@ -113,6 +112,8 @@ class Wanted:
     token: str | None = None
     card: Card | None = None
     medium: Medium | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What was sent for the medium, with what is not kept."""
     on_file: OnFile = field(default_factory=OnFile)
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -385,7 +386,7 @@ def pay(wanted: Wanted, call: AnyCall) -> Command[PaymentView]:
 
 def _pay(wanted: Wanted, call: AnyCall) -> Command[PaymentView]:
     if wanted.medium is not None:
-        method = read_method(wanted.medium, object_of(wanted.facts, "metadata_in"), call.now)
+        method = read_method(wanted.medium, wanted.metadata, call.now)
         return _with_medium(wanted, wanted.medium, method, call)
     if wanted.card is not None:
         source = FromInstrument(wanted.card, PayerDetails(holder_name=wanted.card.holder_name))
@@ -401,7 +402,7 @@ def _with_medium(
     wanted: Wanted, medium: Medium, method: AlternativeMethod, call: AnyCall
 ) -> Command[PaymentView]:
     assert method.expires_at is not None, "every alternative medium has an end"
-    page = VisitorPage("CA_", method.expires_at - call.now + _PAGE_OUTLIVES)
+    page = None if medium.is_final else VisitorPage("CA_", method.expires_at - call.now + _PAGE_OUTLIVES)
     facts = {"expires_at": method.expires_at.timestamp()}
     attributes = {"is_final": "1"} if medium.is_final else {}
     return _command(wanted, FromInstrument(method), facts, page=page, attributes=attributes)
