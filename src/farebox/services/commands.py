@@ -335,6 +335,8 @@ class FollowUp(Command[PaymentView]):
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with it; never card data."""
+    releases_rest: bool = False
+    """Of a capture: void what it leaves uncaptured, by an operation of its own."""
     unique_reference: UniqueReference | None = None
     """Refuse the reference when it was used in this scope and its time is not over."""
 

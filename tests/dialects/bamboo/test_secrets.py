@@ -69,9 +69,9 @@ async def test_nothing_else_is_a_key(running: Any, authorization: str) -> None:
 async def test_a_public_key_tokenizes_nothing_and_buys_nothing(running: Any) -> None:
     """Direct tokenization wants the private key; the public one stands in pages."""
     kept = await merchant(running)
-    answer = await send(
-        running,
-        {"method": "GET", "path": "/v1/api/purchase", "headers": {"authorization": "Basic {public_key}"}},
-        kept,
-    )
+    headers = {"authorization": "Basic {public_key}"}
+    answer = await send(running, {"method": "GET", "path": "/v1/api/purchase", "headers": headers}, kept)
     assert answer.status == 403
+    request = {"method": "POST", "path": "/api/Token?commerceKey={public_key}", "body": MINT}
+    answer = await send(running, request, kept)
+    assert (answer.status, answer.value["TokenId"]) == (403, None)

@@ -22,7 +22,9 @@ from farebox.dialects.bamboo.values import (
     read_card,
 )
 from farebox.dialects.dialect import Call
+from farebox.domain.access import ApiKeyKind
 from farebox.domain.cards import Card
+from farebox.domain.errors import ErrorCode, Forbidden
 from farebox.domain.ids import CustomerId
 from farebox.domain.instruments import InstrumentSummary, PayerDetails
 from farebox.services.commands import (
@@ -45,8 +47,12 @@ def read_token(call: TokenCall) -> Command[AnyToken]:
     """Read a card to tokenize; a customer's id decides the kind of token.
 
     Raises:
+        Forbidden: `scope_missing` for a public key.
         WireRefusal: `TK001`, `TK002`, `TK003`, `TK005`, `TK011` or `TK015`; `PR034` for a country of nobody.
     """
+    if call.principal.kind is not ApiKeyKind.SECRET:
+        # The public key stands in pages; it tokenizes through them alone.
+        raise Forbidden(ErrorCode.SCOPE_MISSING)
     body = call.body
     if not has_email_form(body.email):
         raise refusal("TK005")

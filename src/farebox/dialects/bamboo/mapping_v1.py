@@ -197,7 +197,7 @@ def _follow_up(
             if amount is not None:
                 amount_minor = money_of(amount, payment.currency).amount_minor
             check(payment, amount_minor)
-            return FollowUp(payment_id=payment.id, kind=kind, amount_minor=amount_minor)
+            return FollowUp(payment.id, kind, amount_minor, releases_rest=kind is OperationKind.CAPTURE)
 
         return Then(find_payment(_number(call)), then)
 

@@ -298,7 +298,10 @@ def _follow_up(
             amount_minor = None
             if amount is not None:
                 amount_minor = money_of(amount, payment.currency, code="TR039").amount_minor
-            return replace(make(call, payment, amount_minor), kind=kind)
+            command = make(call, payment, amount_minor)
+            return replace(
+                command, kind=kind, releases_rest=command.releases_rest and kind is OperationKind.CAPTURE
+            )
 
         return Then(find_payment(_number(call)), then)
 
@@ -307,7 +310,7 @@ def _follow_up(
 
 def _of_authorization(call: AmountCall, payment: Payment, amount_minor: int | None) -> FollowUp:
     check_pre_authorized(payment, amount_minor)
-    return FollowUp(payment.id, OperationKind.CAPTURE, amount_minor)
+    return FollowUp(payment.id, OperationKind.CAPTURE, amount_minor, releases_rest=True)
 
 
 _PAYOUT = ("RefundBankID", "RefundBankAccountType", "RefundBankAccountNumber")
