@@ -1,7 +1,7 @@
 """Bamboo over a real socket, spoken as its PHP SDK does, and by hand as the guide says.
 
 The SDK's paths, headers and bodies are those of its source: lower-case paths relative to the base address,
-the key as it is behind `Basic`, JSON on every request, two bytes `[]` where nothing is said. What it reads of an
+key as it is behind `Basic`, JSON on every request, `[]` where nothing is said. What it reads of an
 answer are the keys asserted here; it raises when `Errors` is filled, whatever the status.
 """
 

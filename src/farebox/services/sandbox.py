@@ -135,7 +135,7 @@ class SandboxCommands:
         view = await self._storage.read(find)
         opening = view.operations[0]
         if opening.state is OperationState.PENDING:
-            await self._storage.write(lambda uow: self._audit(uow, context.principal, "payer"))
+            await self._storage.write(lambda uow: self._audit(uow, context, "payer"))
             reference = opening.processor_reference
             await self._sandbox.decide_pending(tenant, reference, command.reason, command.code)
             await self._recovery.settle(opening)

@@ -13,8 +13,21 @@ from farebox.ports.storage import Page, PageRequest
 
 T = TypeVar("T")
 
-# Parameter names by position; a list has at most a tenant, five filters, two instants, two bounds and a limit.
-_PLACES: tuple[LiteralString, ...] = ("$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12")
+# Parameter names by position: of a list those of a tenant, five filters, two instants, two bounds and a limit.
+_PLACES: tuple[LiteralString, ...] = (
+    "$1",
+    "$2",
+    "$3",
+    "$4",
+    "$5",
+    "$6",
+    "$7",
+    "$8",
+    "$9",
+    "$10",
+    "$11",
+    "$12",
+)
 _ABOVE_EVERY_ID = "~"
 _AFTER_UNDERSCORE = "`"
 """The character behind `_`: what begins with a prefix and `_` sorts before the prefix and this one."""
