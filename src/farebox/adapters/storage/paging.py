@@ -13,7 +13,7 @@ from farebox.ports.storage import Page, PageRequest
 
 T = TypeVar("T")
 
-# Parameter names by position: of a list those of a tenant, five filters, two instants, two bounds and a limit.
+# Parameter names by position: those of a tenant, five filters, two instants, two bounds and a limit.
 _PLACES: tuple[LiteralString, ...] = (
     "$1",
     "$2",
