@@ -358,6 +358,8 @@ def _transaction_out(view: PaymentView, call: AnyCall) -> wire.TransactionOut:
     payment = view.payment
     state = state_of(payment)
     code, description = error_of(payment, call)
+    _, medium = medium_of_payment(payment)
+    pending = "Pending for Redirection" if medium and medium.result == "action" else "Pending"
     number = PLAIN.number_of(view.operations[0].id) if view.operations else PLAIN.number_of(payment.id)
     closed_at = authorized_at(view) if state in {APPROVED, PRE_AUTHORIZED} else None
     return wire.TransactionOut(
@@ -370,7 +372,7 @@ def _transaction_out(view: PaymentView, call: AnyCall) -> wire.TransactionOut:
         error_code=code or "",
         description=description,
         approval_code=payment.authorization_code,
-        steps=tuple(_step_out(one, call) for one in view.operations),
+        steps=tuple(_step_out(one, call, pending=pending) for one in view.operations),
     )
 
 
@@ -385,11 +387,11 @@ _STEPS: Mapping[OperationKind, str] = {
 }
 
 
-def _step_out(operation: Operation, call: AnyCall) -> wire.StepOut:
+def _step_out(operation: Operation, call: AnyCall, *, pending: str) -> wire.StepOut:
     name = _STEPS[operation.kind]
     state = state_of_operation(operation)
     code = decline_code(operation.decline) if operation.decline else ""
-    status = {APPROVED: f"{name} OK", PENDING: "Pending for Redirection"}.get(state, f"{name} Failed")
+    status = {APPROVED: f"{name} OK", PENDING: pending}.get(state, f"{name} Failed")
     raw = operation.decline.processor_code if operation.decline else "00"
     return wire.StepOut(
         step=f"{operation.processor.title()} {name}",
