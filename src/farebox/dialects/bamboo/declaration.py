@@ -21,7 +21,7 @@ from farebox.dialects.bamboo import (
 from farebox.dialects.bamboo.authentication import ActionInPath, KeyInQuery, RawKeyInBasic
 from farebox.dialects.bamboo.errors import ERRORS, PROFILE_ERRORS, TOKEN_ERRORS, write_error
 from farebox.dialects.bamboo.reading import UNIQUE_ID
-from farebox.dialects.dialect import ANYONE, FORM, Cors, Dialect, Reading, Route, WireError
+from farebox.dialects.dialect import ANYONE, FORM, Dialect, Reading, Route, WireError
 from farebox.domain.errors import ErrorCode
 from farebox.domain.operations import OperationKind
 from farebox.domain.tokens import TokenRules, TokenShape
@@ -67,7 +67,6 @@ BAMBOO = Dialect(
     ),
     ignores_path_case=True,
     collapses_slashes=True,
-    cors=Cors(methods=b"GET, POST, PATCH, DELETE", headers=b"authorization, content-type, lang"),
     routes=(
         Route(
             "POST",

@@ -39,6 +39,7 @@ from farebox.dialects.bamboo.values import (
     clip,
     money_of,
     object_of,
+    order_of,
     present,
 )
 from farebox.dialects.dialect import Answer, Call
@@ -128,7 +129,7 @@ def read_link(call: Call[wire_links.LinkIn, wire.Nothing]) -> Command[PaymentVie
         kind=OperationKind.PURCHASE,
         money=money,
         source=FromInstrument(AlternativeMethod("link", MethodFamily.REDIRECT, country, ends_at)),
-        reference=clip(body.order_number),
+        reference=order_of(body.order_number),
         new_customer=CreateCustomer(facts={**customer, "owner": "Anonymous"}),
         visitor_page=VisitorPage("CA_", lifetime + _PAGE_OUTLIVES),
         facts=facts,

@@ -56,6 +56,7 @@ from farebox.dialects.bamboo.values import (
     money_of,
     number_in,
     object_of,
+    order_of,
     present,
     timestamp,
 )
@@ -110,7 +111,7 @@ def _wanted(call: PurchaseCall, *, token: str | None = None, medium_id: int | No
         WireRefusal: any of the `PR`, `CS`, `TK` and `TR` codes of a purchase's fields.
     """
     body = call.body
-    order = clip(body.order)
+    order = order_of(body.order)
     if order is None:
         raise refusal("PR002")
     if body.loyalty_plan is not None:

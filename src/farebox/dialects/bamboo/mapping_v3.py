@@ -58,6 +58,7 @@ from farebox.dialects.bamboo.values import (
     number_in,
     numbering_of,
     object_of,
+    order_of,
     present,
     timestamp,
 )
@@ -105,7 +106,7 @@ def read_purchase(call: PurchaseCall) -> Command[PaymentView]:
         raise refusal("PR001")
     if body.network_token is not None and not body.payment_method:
         raise refusal("TK019")
-    if clip(body.order) is None:
+    if order_of(body.order) is None:
         raise refusal("PR002")
     if body.loyalty_plan is not None:
         raise refusal("LP0002")
@@ -151,7 +152,7 @@ def _wanted(
         kind=OperationKind.PURCHASE if captures else OperationKind.AUTHORIZATION,
         money=money,
         country=country,
-        order=clip(body.order) or "",
+        order=order_of(body.order) or "",
         facts=facts_of(body, V3, country, installments) | present(extra),
         customer=customer,
         key=UNIQUE_ID.key_of(body.unique_id),

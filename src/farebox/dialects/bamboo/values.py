@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from farebox.dialects.bamboo.errors import refusal
 from farebox.domain.access import Mode
-from farebox.domain.cards import Card, parse_cvc, parse_expiry, parse_pan
+from farebox.domain.cards import Card, contains_pan, parse_cvc, parse_expiry, parse_pan
 from farebox.domain.errors import ErrorCode, InvalidRequest
 from farebox.domain.ids import Numbering
 from farebox.domain.money import EXPONENTS, Money
@@ -127,6 +127,18 @@ def clip(value: object, length: int = TEXT_LENGTH_MAX) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)[:length]
+
+
+def order_of(value: object) -> str | None:
+    """Read a merchant's order number; nothing for an empty one.
+
+    Raises:
+        WireRefusal: `PR002` for one that holds a card number.
+    """
+    order = clip(value)
+    if order is not None and contains_pan(order):
+        raise refusal("PR002")
+    return order
 
 
 def has_email_form(text: str | None) -> bool:
