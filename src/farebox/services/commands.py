@@ -314,6 +314,8 @@ class Pay(Command[PaymentView]):
     reason: Reason | None = None
     reference: str | None = None
     save: SaveCredential | None = None
+    save_also: SaveCredential | None = None
+    """Another credential of the same instrument; only what goes alongside the payment is given its string."""
     customer_id: CustomerId | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])

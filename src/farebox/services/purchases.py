@@ -68,6 +68,7 @@ from farebox.services.commands import (
     FromStoredToken,
     Pay,
     PaymentView,
+    SaveCredential,
     StoredTokenView,
 )
 from farebox.services.idempotency import Claim
@@ -542,11 +543,23 @@ class Purchases:
         instrument: PaymentInstrument,
         payer: PayerDetails,
         outcome: Outcome,
-    ) -> _Kept | None:
-        """Seal the credential that is to be stored, if the payment went well."""
-        if command.save is None or not isinstance(outcome, Approved | Pending):
-            return None
-        tenant, save = context.principal.tenant, command.save
+    ) -> list[_Kept]:
+        """Seal the credentials that are to be stored, if the payment went well."""
+        if not isinstance(outcome, Approved | Pending):
+            return []
+        saves = [save for save in (command.save, command.save_also) if save is not None]
+        return [self._kept(save, context, reserved, instrument, payer, outcome) for save in saves]
+
+    def _kept(
+        self,
+        save: SaveCredential,
+        context: Context[PaymentView],
+        reserved: _Reserved,
+        instrument: PaymentInstrument,
+        payer: PayerDetails,
+        outcome: Outcome,
+    ) -> _Kept:
+        tenant = context.principal.tenant
         recurrence = save.kind is StoredTokenKind.RECURRENCE_TOKEN
         token_id = StoredTokenId(self._ids.new("rt" if recurrence else "pt"))
         string = self._ids.token(context.rules.stored_shapes[save.kind.value])
@@ -587,14 +600,15 @@ class Purchases:
         claim: Claim[PaymentView],
         reserved: _Reserved,
         outcome: Outcome,
-        kept: _Kept | None,
+        kept: Sequence[_Kept],
         alongside: Alongside | None,
     ) -> tuple[tuple[Event, ...], PaymentView]:
         payment = reserved.payment
-        saved = None
-        if kept is not None:
-            agreement_id = kept.token.agreement_id or payment.agreement_id
-            payment = replace(payment, saved_token_id=kept.token.id, agreement_id=agreement_id)
+        saved = list[StoredTokenView]()
+        if kept:
+            first = kept[0].token
+            agreement_id = first.agreement_id or payment.agreement_id
+            payment = replace(payment, saved_token_id=first.id, agreement_id=agreement_id)
         recorded = await self._ledger.record(
             uow,
             reserved.operation,
@@ -603,11 +617,15 @@ class Purchases:
             policy=context.rules.on_decline,
             clock_offset=context.principal.clock_offset,
         )
-        if recorded.first and kept is not None:
-            saved = await self._store(uow, kept)
         if recorded.first:
+            saved = [await self._store(uow, one) for one in kept]
             await self._link(uow, reserved.credential, outcome)
-        view = PaymentView(recorded.payment, (recorded.operation,), saved=saved, operation=recorded.operation)
+        view = PaymentView(
+            recorded.payment,
+            (recorded.operation,),
+            saved=saved[0] if saved else None,
+            operation=recorded.operation,
+        )
         await claim.finish(uow, view)
         return await _with_company(uow, recorded, alongside, saved), view
 
@@ -641,12 +659,12 @@ class Purchases:
 
 
 async def _with_company(
-    uow: UnitOfWork, recorded: Recorded, alongside: Alongside | None, saved: StoredTokenView | None = None
+    uow: UnitOfWork, recorded: Recorded, alongside: Alongside | None, saved: Sequence[StoredTokenView] = ()
 ) -> tuple[Event, ...]:
     """Let what goes alongside hear what was recorded; give all events of the transaction."""
     if alongside is None:
         return recorded.events
-    more = await alongside.settle(uow, recorded.payment, (saved,) if saved else ())
+    more = await alongside.settle(uow, recorded.payment, saved)
     await uow.events.append(more)
     return (*recorded.events, *more)
 

@@ -16,6 +16,7 @@ from farebox.ports.vault import Vault
 from farebox.services.access import Access
 from farebox.services.application import Application
 from farebox.services.checkout import Checkout
+from farebox.services.checkout_payments import CheckoutPayments
 from farebox.services.ids import Ids
 from farebox.services.recovery import Recovery
 from farebox.services.tokenization import Tokenization
@@ -61,6 +62,7 @@ class Node:
     tokenization: Tokenization
     recovery: Recovery
     checkout: Checkout
+    checkout_payments: CheckoutPayments
     telemetry: SilentTelemetry
 
 
@@ -92,5 +94,10 @@ def build_node(
         parts=parts,
     )
     return Node(
-        use_cases.application, use_cases.tokenization, use_cases.recovery, use_cases.checkout, telemetry
+        use_cases.application,
+        use_cases.tokenization,
+        use_cases.recovery,
+        use_cases.checkout,
+        use_cases.checkout_payments,
+        telemetry,
     )
