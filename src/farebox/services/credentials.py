@@ -43,6 +43,7 @@ from farebox.services.commands import (
     StoredTokenView,
     UpdateStoredToken,
 )
+from farebox.services.durability import Durability
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
 from farebox.services.tokenization import explain_refusal
@@ -67,6 +68,7 @@ class Credentials:
         ids: Ids,
         telemetry: Telemetry,
         bin_length: int,
+        durability: Durability,
     ) -> None:
         """Take what it works with."""
         self._storage = storage
@@ -76,6 +78,7 @@ class Credentials:
         self._ids = ids
         self._telemetry = telemetry
         self._bin_length = bin_length
+        self._durability = durability
 
     async def store(
         self,
@@ -93,6 +96,7 @@ class Credentials:
                 agreement.
             NotFound: no such token, customer or agreement.
         """
+        self._durability.require()
         tenant = context.principal.tenant
         await self._vaulting.prepare(tenant)
         _check_network_transaction_id(command.network_transaction_id)
@@ -191,7 +195,12 @@ class Credentials:
         await uow.tokens.settle(token.id, tenant, operation_id)
         return [
             self._ids.event(
-                type_, tenant, token.id, at=self._clock.now(), sequence=sequence, data={"by": "store"}
+                type_,
+                tenant,
+                token.id,
+                at=self._clock.now(),
+                sequence=sequence,
+                data={"by": "store", "dialect": context.dialect},
             )
             for sequence, type_ in (
                 (2, EventType.SINGLE_USE_TOKEN_RESERVED),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from farebox.domain.frozen import frozen
 from farebox.ports.processors import Processor, Sandbox
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage
@@ -23,6 +24,7 @@ from farebox.services.checkout_payments import CheckoutPayments
 from farebox.services.credentials import Credentials
 from farebox.services.customers import Customers
 from farebox.services.documents import Documents
+from farebox.services.durability import Durability
 from farebox.services.follow_ups import FollowUps
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger
@@ -47,7 +49,7 @@ class Parts:
     application: Callable[..., Application] = Application
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UseCases:
     """The door, and what background jobs and commands need beside it."""
 
@@ -57,6 +59,7 @@ class UseCases:
     sandbox: SandboxCommands
     checkout: Checkout
     checkout_payments: CheckoutPayments
+    durability: Durability
 
 
 def build_use_cases(
@@ -95,6 +98,7 @@ def build_use_cases(
     ledger = parts.ledger(clock, ids, keeps_cvc=keeps_cvc)
     submission = parts.submission(clock, telemetry)
     routing = Routing(processors, storage, clock)
+    durability = Durability(storage)
     tokenization = Tokenization(
         storage=storage,
         vaulting=vaulting,
@@ -114,6 +118,7 @@ def build_use_cases(
         routing=routing,
         ledger=ledger,
         submission=submission,
+        durability=durability,
         bin_length=bin_length,
     )
     follow_ups = FollowUps(
@@ -125,6 +130,7 @@ def build_use_cases(
         routing=routing,
         ledger=ledger,
         submission=submission,
+        durability=durability,
     )
     credentials = Credentials(
         storage=storage,
@@ -134,6 +140,7 @@ def build_use_cases(
         ids=ids,
         telemetry=telemetry,
         bin_length=bin_length,
+        durability=durability,
     )
     recovery = parts.recovery(
         storage=storage,
@@ -187,7 +194,15 @@ def build_use_cases(
     application = parts.application(
         handlers, storage=storage, secrets=secrets, clock=clock, telemetry=telemetry
     )
-    return UseCases(application, tokenization, recovery, sandbox_commands, checkout, checkout_payments)
+    return UseCases(
+        application,
+        tokenization,
+        recovery,
+        sandbox_commands,
+        checkout,
+        checkout_payments,
+        durability,
+    )
 
 
 def _handlers(

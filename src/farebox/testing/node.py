@@ -63,6 +63,7 @@ class Node:
     recovery: Recovery
     checkout: Checkout
     checkout_payments: CheckoutPayments
+    access: Access
     telemetry: SilentTelemetry
 
 
@@ -99,5 +100,6 @@ def build_node(
         use_cases.recovery,
         use_cases.checkout,
         use_cases.checkout_payments,
+        access,
         telemetry,
     )
