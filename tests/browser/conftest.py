@@ -30,7 +30,7 @@ SHOP = "/livez"
 
 def chromium() -> str | None:
     """Find the system's Chromium."""
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return shutil.which("chromium")
 
 
 class Shop:
