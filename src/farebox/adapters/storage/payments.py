@@ -31,7 +31,7 @@ from farebox.domain.ids import (
 )
 from farebox.domain.instruments import InstrumentSummary
 from farebox.domain.operations import Initiator, OperationKind, OperationState, Reason
-from farebox.domain.payments import Payment
+from farebox.domain.payments import ID_PREFIXES, Payment
 from farebox.ports.storage import Page, PageRequest
 
 _COLUMNS: LiteralString = (
@@ -60,6 +60,7 @@ UPDATE: LiteralString = (
     " WHERE id = $17 AND merchant_id = $18 AND mode = $19 AND version = $20"
 )
 PAGE: LiteralString = f"SELECT {_COLUMNS} FROM payment WHERE merchant_id = $1 AND mode = $2"
+_PREFIXES = tuple(sorted(set(ID_PREFIXES.values())))
 _FILTERS: dict[str, Filter] = {
     "kind": Filter("kind"),
     "status": Filter("status"),
@@ -147,7 +148,7 @@ class Payments:
 
     async def page(self, tenant: Tenant, page: PageRequest) -> Page[Payment]:
         """List payments, newest first."""
-        return await page_of(self._connection, PAGE, _FILTERS, tenant, page, _payment)
+        return await page_of(self._connection, PAGE, _FILTERS, tenant, page, _payment, _PREFIXES)
 
 
 def _amounts(payment: Payment) -> tuple[int, ...]:
