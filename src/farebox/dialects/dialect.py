@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar, cast
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 import msgspec
 
@@ -139,6 +139,10 @@ class Route(Generic[BodyT, QueryT, ResultT]):
     """What a code is at this endpoint, where it differs from the dialect's table."""
     media_types: frozenset[bytes] = frozenset()
     """What this endpoint reads beside the dialect's; `FORM` becomes an object of texts."""
+    write_error: Callable[[Refusal], Answer] | None = None
+    """How this endpoint refuses, when not as the dialect does: a page refuses in words for a person."""
+    is_page: bool = False
+    """For people, and so no part of the API's description."""
 
 
 AnyRoute = Route[Any, Any, Any]
@@ -244,6 +248,25 @@ class VisitorInPath:
     def credential(self, request: WireRequest, path: Mapping[str, str]) -> str | None:
         """Give the path's parameter."""
         return path.get(self.parameter)
+
+
+@frozen
+class VisitorInQuery:
+    """The address of a page is its visitor's credential: a query parameter names the session."""
+
+    parameter: str
+    challenge: bytes = b"Bearer"
+    use: CredentialUse = CredentialUse.VISITOR
+
+    @property
+    def description(self) -> Mapping[str, str]:
+        """Name the parameter."""
+        return {"type": "apiKey", "in": "query", "name": self.parameter}
+
+    def credential(self, request: WireRequest, path: Mapping[str, str]) -> str | None:
+        """Give the parameter's first value."""
+        found = parse_qs(request.query.decode("latin-1")).get(self.parameter)
+        return found[0] if found else None
 
 
 @frozen
@@ -431,3 +454,8 @@ class Dialect:
     error_media_type: bytes = b"application/json"
     request_id_header: bytes = b"request-id"
     """Lower case, as every header name in ASGI."""
+
+    @property
+    def api(self) -> tuple[AnyRoute, ...]:
+        """Give the routes that programs ask, without the pages for people."""
+        return tuple(route for route in self.routes if not route.is_page)

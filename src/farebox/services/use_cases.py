@@ -13,11 +13,14 @@ from farebox.domain.frozen import frozen
 from farebox.ports.processors import Processor, Sandbox
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage
-from farebox.ports.system import Clock
+from farebox.ports.system import Clock, Randomness
 from farebox.ports.telemetry import Telemetry
 from farebox.services import commands
 from farebox.services.access import Access
 from farebox.services.application import Application, Handler
+from farebox.services.checkout import Checkout
+from farebox.services.checkout_books import CheckoutBooks
+from farebox.services.checkout_payments import CheckoutPayments
 from farebox.services.credentials import Credentials
 from farebox.services.customers import Customers
 from farebox.services.documents import Documents
@@ -54,6 +57,8 @@ class UseCases:
     tokenization: Tokenization
     recovery: Recovery
     sandbox: SandboxCommands
+    checkout: Checkout
+    checkout_payments: CheckoutPayments
     durability: Durability
 
 
@@ -66,6 +71,7 @@ def build_use_cases(
     sandbox: Sandbox,
     clock: Clock,
     ids: Ids,
+    randomness: Randomness,
     telemetry: Telemetry,
     access: Access,
     bin_length: int = 6,
@@ -82,6 +88,7 @@ def build_use_cases(
         sandbox: the hands on test mode's acquirer.
         clock: this node's.
         ids: names new things.
+        randomness: draws the addresses of checkout pages.
         telemetry: is told what happened.
         access: who is asking; it is told whose test clock has moved, because it remembers principals.
         bin_length: 6 or 8 (SEC-04).
@@ -143,6 +150,25 @@ def build_use_cases(
         routing=routing,
         ledger=ledger,
     )
+    books = CheckoutBooks(secrets=secrets, clock=clock, ids=ids)
+    checkout = Checkout(
+        storage=storage,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+        randomness=randomness,
+        telemetry=telemetry,
+        follow_ups=follow_ups,
+        books=books,
+    )
+    checkout_payments = CheckoutPayments(
+        storage=storage,
+        secrets=secrets,
+        clock=clock,
+        telemetry=telemetry,
+        purchases=purchases,
+        books=books,
+    )
     sandbox_commands = SandboxCommands(
         storage=storage,
         clock=clock,
@@ -161,12 +187,22 @@ def build_use_cases(
         reporting=Reporting(storage, secrets),
         sandbox=sandbox_commands,
         documents=Documents(storage=storage, clock=clock, ids=ids),
+        checkout=checkout,
+        checkout_payments=checkout_payments,
         access=access,
     )
     application = parts.application(
         handlers, storage=storage, secrets=secrets, clock=clock, telemetry=telemetry
     )
-    return UseCases(application, tokenization, recovery, sandbox_commands, durability)
+    return UseCases(
+        application,
+        tokenization,
+        recovery,
+        sandbox_commands,
+        checkout,
+        checkout_payments,
+        durability,
+    )
 
 
 def _handlers(
@@ -179,6 +215,8 @@ def _handlers(
     reporting: Reporting,
     sandbox: SandboxCommands,
     documents: Documents,
+    checkout: Checkout,
+    checkout_payments: CheckoutPayments,
     access: Access,
 ) -> Mapping[type[commands.Command[Any]], Handler]:
     """Pair every command with its use case."""
@@ -214,6 +252,16 @@ def _handlers(
         commands.ListDocuments: documents.page,
         commands.UpdateDocument: documents.update,
         commands.DeleteDocument: documents.delete,
+        commands.CreateCheckoutSession: checkout.create,
+        commands.PayNewCheckoutSession: checkout_payments.pay_new,
+        commands.GetCheckoutSession: checkout.get,
+        commands.ListCheckoutSessions: checkout.page,
+        commands.UpdateCheckoutSession: checkout.update,
+        commands.LockCheckoutSession: checkout.lock,
+        commands.CancelCheckoutSession: checkout.cancel,
+        commands.ViewCheckoutSession: checkout.view,
+        commands.PayCheckoutSession: checkout_payments.pay,
+        commands.AbandonCheckoutSession: checkout.abandon,
         commands.IssueAccessToken: access.issue,
         commands.MoveClock: sandbox.move_clock,
         commands.AddFault: sandbox.add_fault,
