@@ -60,7 +60,9 @@ curl -s {base_url}/v1/payments/$PAYMENT/refunds \\
     "--data-dir", type=click.Path(), default=".farebox/demo", show_default=True, help="Made if it is missing."
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=int, default=8080, show_default=True, help="Main port; the gateways get the next four.")
+@click.option(
+    "--port", type=int, default=8080, show_default=True, help="Main port; gateways get the next four."
+)
 @run
 async def command(data_dir: str, host: str, port: int) -> None:
     """Start the real server on the embedded database, with test credentials and curl lines to paste.
