@@ -16,6 +16,7 @@ import msgspec
 
 from farebox.dialects.bamboo import wire, wire_v3
 from farebox.dialects.dialect import Answer, Headers, Refusal, WireError, WireRefusal, WireRequest
+from farebox.domain.cards import contains_pan
 from farebox.domain.declines import Decline, DeclineReason
 from farebox.domain.errors import CLASS_OF, ErrorCode, FareboxError
 from farebox.domain.errors import Conflict as ConflictError
@@ -202,6 +203,7 @@ def _half_filled(request: WireRequest | None, code: str) -> msgspec.Struct | Non
     except msgspec.MsgspecError:
         return None
     text = {name: sent[name] for name in _ECHOED if isinstance(sent.get(name), str)}
+    text = {name: value for name, value in text.items() if not contains_pan(value)}
     return wire.CustomerOut(
         customer_id=0,
         created=None,

@@ -298,7 +298,7 @@ def read_account_link(call: Call[wire_links.AccountLinkIn, wire.Nothing]) -> Com
     """Read whose account to link; an unknown customer is stored.
 
     Raises:
-        WireRefusal: `CS003` without identifier, `TR017` for an unknown type.
+        WireRefusal: `CS003` without identifier, `TR017` for an unknown type, `TR016` for a time that is none.
     """
     facts = _customer_facts(call.body.customer)
     identifier = facts.get("commerce_id")
@@ -306,6 +306,8 @@ def read_account_link(call: Call[wire_links.AccountLinkIn, wire.Nothing]) -> Com
         raise refusal("CS003")
     if (call.body.account_link_type or "").lower() != "qr":
         raise refusal("TR017")
+    if not 1 <= call.body.valid_for_minutes <= _MINUTES_MAX:
+        raise refusal("TR016")
     email = facts.get("email")
 
     def then(customer: Customer | None) -> Command[Customer]:

@@ -27,6 +27,7 @@ from farebox.dialects.bamboo.values import PLAIN, hundredths_of, object_of, time
 from farebox.dialects.dialect import Answer, Call
 from farebox.domain.access import Mode
 from farebox.domain.errors import ErrorCode, Forbidden
+from farebox.domain.money import AMOUNT_MINOR_MAX
 from farebox.domain.operations import Operation, OperationKind
 from farebox.domain.payments import Payment
 from farebox.ports.storage import Page, PageRequest
@@ -72,7 +73,7 @@ def read_preview(call: Call[PreviewIn, wire.Nothing]) -> Command[Country]:
         raise refusal("PR034")
     if (body.currency or "").upper() not in country.currencies:
         raise refusal("PR004")
-    if _hundredths(body.base_amount) < 1:
+    if not 1 <= _hundredths(body.base_amount) <= AMOUNT_MINOR_MAX:
         raise refusal("PR003")
     if body.payment_media_id is not None and medium_by_id(country.code, body.payment_media_id) is None:
         raise refusal("TK015")
