@@ -397,6 +397,8 @@ class Dialect:
     write_headers: Callable[[WireRequest | None, RequestId], Sequence[tuple[bytes, bytes]]] | None = None
     """Headers of every answer, beside the request id."""
     idempotency: Idempotency | None = None
+    bound_by_refusals: frozenset[int] = frozenset()
+    """Statuses of refusals that bind an idempotency key to the request that was refused."""
     error_media_type: bytes = b"application/json"
     request_id_header: bytes = b"request-id"
     """Lower case, as every header name in ASGI."""

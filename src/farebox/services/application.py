@@ -74,6 +74,26 @@ class Application:
                 return await self._repeat(record, context, claim)
         return Executed(result, claim.answer)
 
+    async def refuse(self, context: Context[Any], answer: bytes) -> bytes:
+        """Bind the key of a refused request to it; give the answer that the key now stands for.
+
+        Raises:
+            Conflict: `idempotency_key_reused` when the key belongs to another request.
+        """
+        claim = Claim(replace(context, render=_as_it_is), self._secrets, self._clock.now)
+        check_key(context.idempotency.key if context.idempotency else "")
+
+        async def work(uow: UnitOfWork) -> bytes:
+            await claim.begin(uow)
+            await claim.finish(uow, answer)
+            return answer
+
+        try:
+            return await self._storage.write(work)
+        except AlreadyClaimed as found:
+            judge(found.record, claim.fingerprint)
+            return claim.open(found.record) or answer
+
     async def _look_first(self, command: Command[R], context: Context[R]) -> Command[R]:
         """Run what a chain looks at before it acts; give the command that acts."""
         while isinstance(command, Then):
@@ -150,3 +170,7 @@ class Application:
         view: Any = await payment_view_of_operation(uow, operation)
         await claim.finish(uow, view)
         return True
+
+
+def _as_it_is(answer: Any) -> bytes:
+    return answer
