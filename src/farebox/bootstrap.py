@@ -280,6 +280,7 @@ def jobs(services: Services) -> tuple[Job, ...]:
     found = [
         Job("expire", 5.0, services.use_cases.tokenization.expire_due),
         Job("recover", 1.0, services.use_cases.recovery.run_once),
+        Job("bill", 5.0, services.use_cases.subscriptions.bill_due),
         Job("retain", 3600.0, services.retention.purge),
         Job("destroy keys", 3600.0, lambda: _destroy_keys(services)),
         Job("ring", 5.0, services.crypto.maintain),

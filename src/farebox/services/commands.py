@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import ClassVar, Generic, TypeVar
 
 from farebox.domain.access import Principal, Scope
@@ -24,15 +24,18 @@ from farebox.domain.ids import (
     CustomerId,
     DocumentId,
     EventId,
+    IdRange,
     OperationId,
     PaymentId,
     RequestId,
+    StoredTokenId,
 )
 from farebox.domain.instruments import PayerDetails, PaymentInstrument
 from farebox.domain.money import Money
 from farebox.domain.operations import Initiator, Operation, OperationKind, Reason
 from farebox.domain.payments import Payment
 from farebox.domain.sensitive import Sensitive
+from farebox.domain.subscriptions import Frequency, Subscription
 from farebox.domain.tokens import SingleUseToken, StoredToken, StoredTokenKind, TokenRules, TokenString
 from farebox.ports.processors import Fault
 from farebox.ports.storage import Page, PageRequest
@@ -152,6 +155,8 @@ class PaymentView:
     """The credential stored by this payment; with its string in the first answer only."""
     operation: Operation | None = None
     """The operation this command made, on commands that make one."""
+    credential: StoredTokenView | None = None
+    """The credential it was paid with."""
 
 
 @frozen
@@ -240,7 +245,15 @@ class FromInstrument:
     details: PayerDetails = field(default_factory=PayerDetails)
 
 
-Source = FromSingleUseToken | FromStoredToken | FromInstrument
+@frozen
+class FromCredential:
+    """Pay with a stored credential under an agreement that names it: what a schedule does."""
+
+    token_id: StoredTokenId
+    agreement_id: AgreementId
+
+
+Source = FromSingleUseToken | FromStoredToken | FromInstrument | FromCredential
 
 
 @frozen
@@ -262,6 +275,10 @@ class SaveCredential:
     """For a recurrence token: what the agreement allows."""
     agreement_id: AgreementId | None = None
     """An agreement made before; otherwise a recurrence token gets one made for it."""
+    name: str | None = None
+    """The merchant's own, unique one."""
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with it; never card data."""
 
 
 @frozen
@@ -314,6 +331,52 @@ class FollowUp(Command[PaymentView]):
 
 
 @frozen
+class AmendPayment(Command[PaymentView]):
+    """Replace a payment's facts; nothing that is a matter of money.
+
+    `version` is the one that was read, so that a change made meanwhile is not overwritten.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
+    payment_id: PaymentId
+    version: int
+    facts: Facts
+
+
+@frozen
+class ResolveId(Command[str]):
+    """Find the only id of this tenant within a range."""
+
+    scope: ClassVar[Scope | None] = None
+    ids: IdRange
+
+
+@frozen
+class BelongsToAnother(Command[bool]):
+    """Tell whether a merchant account of somebody else has this name in a dialect."""
+
+    scope: ClassVar[Scope | None] = None
+    dialect: str
+    name: str
+
+
+@frozen
+class GetPaymentOf(Command[PaymentView]):
+    """Show the payment of an operation, which is the view's `operation`."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    operation_id: OperationId
+
+
+@frozen
+class ListOperations(Command[Page[PaymentView]]):
+    """List operations with their payments, newest first; filters as in `ports.storage.Operations.page`."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    page: PageRequest
+
+
+@frozen
 class GetPayment(Command[PaymentView]):
     """Show a payment, a verification or a credit."""
 
@@ -347,14 +410,17 @@ class StoreCredential(Command[StoredTokenView]):
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with it; never card data."""
+    name: str | None = None
+    """The merchant's own, unique one."""
 
 
 @frozen
 class GetStoredToken(Command[StoredTokenView]):
-    """Show a stored credential by its id or its string."""
+    """Show a stored credential by its id or its string, or by its name when `by_name`."""
 
     scope: ClassVar[Scope | None] = Scope.TOKENS_READ
     token: str
+    by_name: bool = False
 
 
 @frozen
@@ -377,6 +443,12 @@ class UpdateStoredToken(Command[StoredTokenView]):
     exp_month: int | None = None
     exp_year: int | None = None
     facts: Facts | None = None
+    change: Callable[[PaymentInstrument, PayerDetails], tuple[PaymentInstrument, PayerDetails]] | None = None
+    """A pure function of what is sealed; its result is sealed in its place."""
+    source: FromSingleUseToken | None = None
+    """Replaces what is sealed by what this token, which is spent, stands for."""
+    version: int | None = None
+    """Refuse when it is not the stored one."""
 
 
 @frozen
@@ -565,6 +637,98 @@ class IssueAccessToken(Command[AccessTokenView]):
     lifetime_s: int = 3600
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     """More facts that go with the session, beside the key's own."""
+
+
+# --- subscriptions ---------------------------------------------------------------------------------
+
+
+@frozen
+class SubscriptionView:
+    """A subscription, its plan, what it bills to, and the payment a collection made."""
+
+    subscription: Subscription
+    token: StoredTokenView | None
+    plan: Document | None
+    payment: PaymentView | None = None
+
+
+@frozen
+class CreateSubscription(Command[SubscriptionView]):
+    """Bill a stored credential by a schedule, from now on without the customer.
+
+    `setup`, if there is one, is charged at once; a subscription whose setup is declined begins suspended.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
+    name: str
+    plan: Document
+    token: StoredToken
+    is_automatic: bool
+    money: Money
+    """Of an instalment."""
+    frequency: Frequency
+    start_on: date
+    end_on: date | None = None
+    length: int = 0
+    skipped: int = 0
+    setup: Money | None = None
+    setup_reference: str | None = None
+    facts: Facts = field(default_factory=dict[str, object])
+    payment_facts: Facts = field(default_factory=dict[str, object])
+
+
+@frozen
+class GetSubscription(Command[SubscriptionView]):
+    """Show a subscription by the merchant's name for it."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    name: str
+
+
+@frozen
+class ListSubscriptions(Command[Page[SubscriptionView]]):
+    """List subscriptions, newest first; filters as in `ports.storage.Subscriptions.page`."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    page: PageRequest
+
+
+@frozen
+class ChangeSubscription(Command[SubscriptionView]):
+    """Change a subscription that was just read, by a pure function of what is stored.
+
+    `version` is the one that was read, so that a change made meanwhile is not overwritten.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
+    name: str
+    version: int
+    change: Callable[[Subscription, date], Subscription]
+    """Takes the stored subscription and today by the merchant's clock; may refuse."""
+
+
+@frozen
+class CollectInstalment(Command[SubscriptionView]):
+    """Collect the current period's instalment of a subscription that has no schedule of its own."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
+    name: str
+    amount_minor: int | None = None
+    reference: str | None = None
+    facts: Facts = field(default_factory=dict[str, object])
+
+
+@frozen
+class ChangePlan(Command[Document]):
+    """Change or delete a plan, which is a document, and its subscriptions with it.
+
+    Without `facts` the plan is deleted. `change` is applied to each of its active subscriptions.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
+    plan: Document
+    facts: Facts | None
+    change: Callable[[Subscription], Subscription] | None = None
 
 
 # --- the sandbox -----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 
 from farebox.domain.bank_accounts import BacsAccount, SepaAccount, check_mandate
 from farebox.domain.cards import Card, parse_cvc
-from farebox.domain.credentials_on_file import Agreement, AgreementState, check_use
+from farebox.domain.credentials_on_file import Agreement, AgreementState, check_agreed_use, check_use
 from farebox.domain.errors import (
     Conflict,
     ErrorCode,
@@ -61,6 +61,7 @@ from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
 from farebox.services.commands import (
     Context,
+    FromCredential,
     FromInstrument,
     FromSingleUseToken,
     FromStoredToken,
@@ -74,6 +75,7 @@ from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger, Recorded
 from farebox.services.references import take_reference
 from farebox.services.routing import Routing
+from farebox.services.strings import with_fresh_string
 from farebox.services.submission import Submission, commit_answer
 from farebox.services.tokenization import explain_refusal
 from farebox.services.vaulting import Permit, Vaulting
@@ -121,10 +123,9 @@ class _Reserved:
 
 @frozen
 class _Kept:
-    """A credential about to be stored with an approved payment."""
+    """A credential about to be stored with an approved payment; its string is drawn when it is."""
 
     token: StoredToken
-    string: TokenString
     details: PayerDetails
     agreement: Agreement | None
 
@@ -264,6 +265,8 @@ class Purchases:
                 return await self._take_single_use(uow, string, command, context, plan)
             case FromStoredToken():
                 return await self._take_stored(uow, command.source, command, context)
+            case FromCredential():
+                return await self._take_agreed(uow, command.source, command, context)
             case FromInstrument(instrument=instrument):
                 return _Credential(summary_of(instrument, bin_length=self._bin_length))
 
@@ -310,6 +313,17 @@ class Purchases:
         if source.cvc is not None:
             # Refused here, before there is a payment; it is parsed again when the card is opened.
             parse_cvc(source.cvc, brand=token.summary.brand or "unknown")
+        return _Credential(token.summary, stored=token, agreement=agreement)
+
+    async def _take_agreed(
+        self, uow: UnitOfWork, source: FromCredential, command: Pay, context: Context[PaymentView]
+    ) -> _Credential:
+        tenant = context.principal.tenant
+        token = await uow.stored_tokens.find_by_id(tenant, source.token_id)
+        agreement = await uow.agreements.find(tenant, source.agreement_id)
+        if token is None or token.state is StoredTokenState.DELETED:
+            raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND, param="source")
+        check_agreed_use(token, agreement)
         return _Credential(token.summary, stored=token, agreement=agreement)
 
     def _payment(
@@ -394,6 +408,8 @@ class Purchases:
             if isinstance(source, FromSingleUseToken):
                 mac = self._secrets.token_mac(source.token, TokenClass.SINGLE_USE, tenant)
                 token = await uow.tokens.find(tenant, mac)
+            elif isinstance(source, FromCredential):
+                token = await uow.stored_tokens.find_by_id(tenant, source.token_id)
             else:
                 macs = [self._secrets.token_mac(source.token, c, tenant) for c in _TOKEN_CLASSES.values()]
                 token = await uow.stored_tokens.find(tenant, macs)
@@ -413,7 +429,8 @@ class Purchases:
         if found is None:
             return None
         token, permit = found
-        if isinstance(token, StoredToken):
+        if isinstance(token, StoredToken) or not isinstance(source, FromSingleUseToken):
+            assert isinstance(token, StoredToken), "only a single-use source finds a single-use token"
             return self._vaulting.open_stored(permit, token)[0]
         return self._vaulting.open_single_use(permit, token, source.token)[0]
 
@@ -425,9 +442,10 @@ class Purchases:
             instrument, payer = source.instrument, source.details
         elif permit is None:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND)
-        elif isinstance(source, FromStoredToken) and credential.stored is not None:
-            instrument, payer = self._vaulting.open_stored(permit, credential.stored, source.cvc)
-        elif credential.single_use is not None:
+        elif credential.stored is not None:
+            cvc = source.cvc if isinstance(source, FromStoredToken) else None
+            instrument, payer = self._vaulting.open_stored(permit, credential.stored, cvc)
+        elif credential.single_use is not None and isinstance(source, FromSingleUseToken):
             instrument, payer = self._vaulting.open_single_use(permit, credential.single_use, source.token)
         else:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND)
@@ -509,7 +527,6 @@ class Purchases:
         tenant, save = context.principal.tenant, command.save
         recurrence = save.kind is StoredTokenKind.RECURRENCE_TOKEN
         token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[save.kind]))
-        string = self._ids.token(context.rules.stored_shapes[save.kind.value])
         linked = outcome.network_transaction_id if isinstance(outcome, Approved) else None
         agreement = None
         if recurrence and save.agreement_id is None:
@@ -527,7 +544,7 @@ class Purchases:
             id=token_id,
             tenant=tenant,
             kind=save.kind,
-            token_mac=self._secrets.token_mac(string, _TOKEN_CLASSES[save.kind], tenant),
+            token_mac=b"",
             state=StoredTokenState.ACTIVE,
             summary=reserved.payment.summary,
             fingerprint=self._vaulting.fingerprint(instrument, tenant),
@@ -537,8 +554,10 @@ class Purchases:
             customer_id=reserved.payment.customer_id,
             agreement_id=agreement.id if agreement else save.agreement_id,
             network_transaction_id=linked,
+            facts=check_facts(save.facts),
+            name=save.name,
         )
-        return _Kept(token, string, payer, agreement)
+        return _Kept(token, payer, agreement)
 
     async def _settle(
         self,
@@ -563,17 +582,26 @@ class Purchases:
             clock_offset=context.principal.clock_offset,
         )
         if recorded.first and kept is not None:
-            saved = await self._store(uow, kept)
+            saved = await self._store(uow, kept, context)
         if recorded.first:
             await self._link(uow, reserved.credential, outcome)
-        view = PaymentView(recorded.payment, (recorded.operation,), saved=saved, operation=recorded.operation)
+        stored = reserved.credential.stored
+        view = PaymentView(
+            recorded.payment,
+            (recorded.operation,),
+            saved=saved,
+            operation=recorded.operation,
+            credential=StoredTokenView(stored) if stored else None,
+        )
         await claim.finish(uow, view)
         return recorded, view
 
-    async def _store(self, uow: UnitOfWork, kept: _Kept) -> StoredTokenView:
+    async def _store(self, uow: UnitOfWork, kept: _Kept, context: Context[PaymentView]) -> StoredTokenView:
         if kept.agreement is not None:
             await uow.agreements.insert(kept.agreement)
-        await uow.stored_tokens.insert(kept.token)
+        shape = context.rules.stored_shapes[kept.token.kind.value]
+        token, string = await with_fresh_string(uow, kept.token, shape, self._ids, self._secrets)
+        await uow.stored_tokens.insert(token)
         event = self._ids.event(
             EventType.STORED_TOKEN_CREATED,
             kept.token.tenant,
@@ -583,7 +611,7 @@ class Purchases:
             data={"kind": kept.token.kind.value, "dialect": kept.token.dialect},
         )
         await uow.events.append((event,))
-        return StoredTokenView(kept.token, kept.details, kept.string)
+        return StoredTokenView(token, kept.details, string)
 
     async def _link(self, uow: UnitOfWork, credential: _Credential, outcome: Outcome) -> None:
         """Give an agreement the network's id of its first approved transaction (SEC-14)."""

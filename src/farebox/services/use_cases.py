@@ -31,6 +31,7 @@ from farebox.services.reporting import Reporting
 from farebox.services.routing import Routing
 from farebox.services.sandbox import SandboxCommands
 from farebox.services.submission import Submission
+from farebox.services.subscriptions import Subscriptions
 from farebox.services.tokenization import Tokenization
 from farebox.services.vaulting import Vaulting
 
@@ -55,6 +56,7 @@ class UseCases:
     recovery: Recovery
     sandbox: SandboxCommands
     durability: Durability
+    subscriptions: Subscriptions
 
 
 def build_use_cases(
@@ -152,6 +154,12 @@ def build_use_cases(
         recovery=recovery,
         clock_moved=access.forget,
     )
+
+    async def execute(command: commands.Command[Any], context: commands.Context[Any]) -> Any:
+        # The door is built last, over every handler; by the time a payment is made it is there.
+        return await application.execute(command, context)
+
+    subscriptions = Subscriptions(storage=storage, clock=clock, ids=ids, execute=execute)
     handlers = _handlers(
         tokenization=tokenization,
         purchases=purchases,
@@ -162,11 +170,12 @@ def build_use_cases(
         sandbox=sandbox_commands,
         documents=Documents(storage=storage, clock=clock, ids=ids),
         access=access,
+        subscriptions=subscriptions,
     )
     application = parts.application(
         handlers, storage=storage, secrets=secrets, clock=clock, telemetry=telemetry
     )
-    return UseCases(application, tokenization, recovery, sandbox_commands, durability)
+    return UseCases(application, tokenization, recovery, sandbox_commands, durability, subscriptions)
 
 
 def _handlers(
@@ -180,6 +189,7 @@ def _handlers(
     sandbox: SandboxCommands,
     documents: Documents,
     access: Access,
+    subscriptions: Subscriptions,
 ) -> Mapping[type[commands.Command[Any]], Handler]:
     """Pair every command with its use case."""
     return {
@@ -190,6 +200,11 @@ def _handlers(
         commands.FollowUp: follow_ups.follow_up,
         commands.GetPayment: reporting.payment,
         commands.ListPayments: reporting.payments,
+        commands.GetPaymentOf: reporting.payment_of,
+        commands.ListOperations: reporting.operations,
+        commands.AmendPayment: reporting.amend,
+        commands.ResolveId: reporting.resolve,
+        commands.BelongsToAnother: reporting.belongs_to_another,
         commands.StoreCredential: credentials.store,
         commands.GetStoredToken: credentials.get,
         commands.ListStoredTokens: credentials.page,
@@ -212,6 +227,12 @@ def _handlers(
         commands.UpdateDocument: documents.update,
         commands.DeleteDocument: documents.delete,
         commands.IssueAccessToken: access.issue,
+        commands.CreateSubscription: subscriptions.create,
+        commands.GetSubscription: subscriptions.get,
+        commands.ListSubscriptions: subscriptions.page,
+        commands.ChangeSubscription: subscriptions.change,
+        commands.CollectInstalment: subscriptions.collect,
+        commands.ChangePlan: subscriptions.change_plan,
         commands.MoveClock: sandbox.move_clock,
         commands.AddFault: sandbox.add_fault,
         commands.ClearFaults: sandbox.clear_faults,
