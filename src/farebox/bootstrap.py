@@ -45,6 +45,7 @@ from farebox.adapters.telemetry import Metrics, ScrubbedHandler, configure_loggi
 from farebox.config.settings import Kek, Settings
 from farebox.dialects.engine import Engine
 from farebox.dialects.native.declaration import NATIVE
+from farebox.dialects.payroc.declaration import PAYROC
 from farebox.dialects.rate_limit import RateLimit
 from farebox.domain.access import Mode, Tenant
 from farebox.domain.errors import MESSAGES, ConfigurationError, ErrorCode, Unavailable
@@ -68,7 +69,7 @@ from farebox.web.pages import ErrorText, pages, render_page
 from farebox.web.server import Listener, Tls, build_server, open_sockets
 from farebox.worker.loops import Job, Worker
 
-DIALECTS = (NATIVE,)
+DIALECTS = (NATIVE, PAYROC)
 SANDBOX_FILE = "sandbox.sqlite3"
 LOCK_FILE = "server.lock"
 FIRST_MERCHANT = "First merchant"

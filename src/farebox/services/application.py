@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from farebox.domain.access import Scope
 from farebox.domain.audit import AuditAction, AuditEntry
-from farebox.domain.errors import Conflict, ErrorCode, Forbidden, NotFound
+from farebox.domain.errors import Conflict, ErrorCode, FareboxError, Forbidden, NotFound
 from farebox.domain.idempotency import WAIT_S, IdempotencyRecord, Verdict, check_key, judge
 from farebox.domain.operations import OperationState
 from farebox.ports.secrets import Secrets
@@ -59,11 +59,16 @@ class Application:
         """
         if context.idempotency is not None:
             check_key(context.idempotency.key)
-        command = await self._look_first(command, context)
+        claim = Claim(context, self._secrets, self._clock.now)
+        if isinstance(command, Then):
+            chain = cast("Then[Any, R]", command)
+            found = await self._look_first_unless_known(chain, context, claim)
+            if isinstance(found, IdempotencyRecord):
+                return await self._repeat(found, context, claim)
+            command = found
         if isinstance(command, Give):
             return Executed(command.value)
         await self._check_scope(command, context)
-        claim = Claim(context, self._secrets, self._clock.now)
         try:
             result: R = await self._handlers[type(command)](command, context, claim)
         except AlreadyClaimed as found:
@@ -93,6 +98,30 @@ class Application:
         except AlreadyClaimed as found:
             judge(found.record, claim.fingerprint)
             return claim.open(found.record) or answer
+
+    async def _look_first_unless_known(
+        self, command: Then[Any, R], context: Context[R], claim: Claim[R]
+    ) -> Command[R] | IdempotencyRecord:
+        """Give the command that acts, or what is remembered of the request.
+
+        A repetition gets the first answer whatever a look would find now, and also when the first request
+        is answered while this one looks.
+        """
+        known = await self._remembered(claim, context)
+        if known is not None:
+            return known
+        try:
+            return await self._look_first(command, context)
+        except FareboxError:
+            known = await self._remembered(claim, context)
+            if known is None:
+                raise
+            return known
+
+    async def _remembered(self, claim: Claim[R], context: Context[R]) -> IdempotencyRecord | None:
+        if context.idempotency is None:
+            return None
+        return await self._storage.read(claim.find)
 
     async def _look_first(self, command: Command[R], context: Context[R]) -> Command[R]:
         """Run what a chain looks at before it acts; give the command that acts."""

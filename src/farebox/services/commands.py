@@ -12,7 +12,7 @@ from dataclasses import field
 from datetime import date, datetime, timedelta
 from typing import ClassVar, Generic, TypeVar
 
-from farebox.domain.access import Principal, Scope
+from farebox.domain.access import CredentialUse, Principal, Scope
 from farebox.domain.credentials_on_file import Agreement
 from farebox.domain.customers import Customer
 from farebox.domain.documents import Document
@@ -181,6 +181,8 @@ class AccessTokenView:
     string: str
     lifetime_s: int
     scopes: frozenset[Scope]
+    expires_at: datetime
+    """By the merchant's clock."""
 
 
 # --- single-use tokens -----------------------------------------------------------------------------
@@ -212,6 +214,14 @@ class LookAtSingleUseToken(Command[SingleUseTokenView]):
 @frozen
 class RevokeSingleUseToken(Command[SingleUseTokenView]):
     """End a token's life now and erase what it stood for."""
+
+    scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
+    token: TokenString
+
+
+@frozen
+class ConsumeSingleUseToken(Command[SingleUseTokenView]):
+    """Use a token up for a question that is answered here, and erase what it stood for."""
 
     scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
     token: TokenString
@@ -307,11 +317,13 @@ class Pay(Command[PaymentView]):
     network_transaction_id: str | None = None
     """Of a first transaction made elsewhere, for imported agreements."""
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    replaces: PaymentId | None = None
+    """An earlier payment whose place this one takes, as only one can; its facts name this one's id."""
 
 
 @frozen
 class FollowUp(Command[PaymentView]):
-    """Capture, void or refund.
+    """Capture, void, refund or increment.
 
     Without `amount_minor`: all that is left. Without `target_id`: a void takes what is uncaptured, or the
     whole purchase; a refund takes from what was captured.
@@ -328,6 +340,8 @@ class FollowUp(Command[PaymentView]):
     """What the dialect wants back with it; never card data."""
     unique_reference: UniqueReference | None = None
     """Refuse the reference when it was used in this scope and its time is not over."""
+    payment_facts: Facts | None = None
+    """Replaces the payment's facts when the follow-up is approved."""
 
 
 @frozen
@@ -341,6 +355,8 @@ class AmendPayment(Command[PaymentView]):
     payment_id: PaymentId
     version: int
     facts: Facts
+    operation_id: OperationId | None = None
+    """The one of its operations that this is about, for the view."""
 
 
 @frozen
@@ -592,6 +608,8 @@ class GetDocument(Command[Document]):
     kind: str
     document: str
     by_name: bool = False
+    with_deleted: bool = False
+    """Show a deleted one too."""
 
 
 @frozen
@@ -637,6 +655,10 @@ class IssueAccessToken(Command[AccessTokenView]):
     lifetime_s: int = 3600
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     """More facts that go with the session, beside the key's own."""
+    use: CredentialUse = CredentialUse.ACCESS_TOKEN
+    """`VISITOR` for what is handed to a browser."""
+    scopes: frozenset[Scope] | None = None
+    """Fewer than the key has."""
 
 
 # --- subscriptions ---------------------------------------------------------------------------------

@@ -239,6 +239,8 @@ class Purchases:
         operation = self._operation(command, plan, payment, claim.reference)
         await uow.payments.insert(payment)
         await uow.operations.insert(operation)
+        if command.replaces is not None:
+            await _note_replacement(uow, payment, command.replaces)
         events = [self._ledger.operation_event(operation, payment)]
         if operation.consumes_token:
             reserved = self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, payment, 2)
@@ -625,6 +627,24 @@ class Purchases:
             await uow.agreements.update(
                 replace(agreement, network_transaction_id=outcome.network_transaction_id)
             )
+
+
+REPLACED_BY = "replacedBy"
+
+
+async def _note_replacement(uow: UnitOfWork, payment: Payment, replaced_id: PaymentId) -> None:
+    """Name a payment's successor in its facts.
+
+    Raises:
+        NotFound: `payment_not_found`.
+        Conflict: `payment_state_conflict` when it has one.
+    """
+    replaced = await uow.payments.lock(payment.tenant, replaced_id)
+    if replaced is None:
+        raise NotFound(ErrorCode.PAYMENT_NOT_FOUND)
+    if REPLACED_BY in replaced.facts:
+        raise Conflict(ErrorCode.PAYMENT_STATE_CONFLICT)
+    await uow.payments.amend(replace(replaced, facts={**replaced.facts, REPLACED_BY: payment.id}))
 
 
 def _explain(

@@ -118,7 +118,10 @@ class Reporting:
             amended = replace(payment, facts=command.facts, version=command.version)
             if not await uow.payments.amend(amended):
                 raise Conflict(ErrorCode.PAYMENT_STATE_CONFLICT)
-            view = await payment_view(uow, replace(amended, version=amended.version + 1))
+            operation = None
+            if command.operation_id is not None:
+                operation = await uow.operations.find(amended.tenant, command.operation_id)
+            view = await payment_view(uow, replace(amended, version=amended.version + 1), operation)
             await claim.finish(uow, view)
             return view
 

@@ -307,7 +307,7 @@ class Subscriptions:
                 subscription,
                 Money(subscription.amount_minor, subscription.currency),
                 key=subscription.charge_key,
-                reference=None,
+                reference=subscription.name,
                 facts=subscription.payment_facts,
                 offset=offset,
             )

@@ -23,6 +23,7 @@ from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
 from farebox.services.commands import (
+    ConsumeSingleUseToken,
     Context,
     LookAtSingleUseToken,
     MintSingleUseToken,
@@ -173,6 +174,33 @@ class Tokenization:
         token, event = await self._storage.write(work)
         if event is not None:
             self._telemetry.observe((event,))
+        return self._view(token, command.token, principal)
+
+    async def consume(
+        self,
+        command: ConsumeSingleUseToken,
+        context: Context[SingleUseTokenView],
+        claim: Claim[SingleUseTokenView],
+    ) -> SingleUseTokenView:
+        """Use a live token up; it is shown revoked afterwards, because no operation spent it.
+
+        Raises:
+            NotFound: `token_not_found`.
+            Conflict: it was used, is being spent, or has expired.
+        """
+        principal = context.principal
+        mac = self._mac(command.token, principal)
+
+        async def work(uow: UnitOfWork) -> tuple[SingleUseToken, Event]:
+            revoked = await uow.tokens.revoke(principal.tenant, mac, principal.clock_offset)
+            if revoked is None:
+                raise explain_refusal(await uow.tokens.find(principal.tenant, mac))
+            event = self._event(EventType.SINGLE_USE_TOKEN_REVOKED, revoked, 3)
+            await uow.events.append((event,))
+            return revoked, event
+
+        token, event = await self._storage.write(work)
+        self._telemetry.observe((event,))
         return self._view(token, command.token, principal)
 
     async def expire_due(self, limit: int = 500) -> int:

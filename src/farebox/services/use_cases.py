@@ -196,6 +196,7 @@ def _handlers(
         commands.MintSingleUseToken: tokenization.mint,
         commands.LookAtSingleUseToken: tokenization.look,
         commands.RevokeSingleUseToken: tokenization.revoke,
+        commands.ConsumeSingleUseToken: tokenization.consume,
         commands.Pay: purchases.pay,
         commands.FollowUp: follow_ups.follow_up,
         commands.GetPayment: reporting.payment,
