@@ -194,7 +194,7 @@ class Tokenization:
         async def work(uow: UnitOfWork) -> tuple[SingleUseToken, Event]:
             revoked = await uow.tokens.revoke(principal.tenant, mac, principal.clock_offset)
             if revoked is None:
-                raise explain_refusal(await uow.tokens.find(principal.tenant, mac))
+                raise explain_refusal(await uow.tokens.find(principal.tenant, mac), param="token")
             event = self._event(EventType.SINGLE_USE_TOKEN_REVOKED, revoked, 3)
             await uow.events.append((event,))
             return revoked, event
