@@ -90,15 +90,11 @@ _DETAILS = {
     ErrorCode.IDEMPOTENCY_KEY_INVALID: "Invalid format",
     ErrorCode.BODY_MALFORMED: "Invalid format",
 }
-_PARAMETERS = {
-    "amount_minor": "amount",
-    "source": "paymentMethod.token",
-    "source.single_use_token": "paymentMethod.token",
-    "single_use_token": "source.token",
-    "token": "token",
-    "customer": "customer",
-}
+_PARAMETERS = {"amount_minor": "amount"}
+_TOKENS = frozenset({"source", "source.single_use_token", "single_use_token", "token"})
 """Places that the use cases name in the native API's words."""
+_TOKEN_PLACES = {"update-account": "token", "secure-tokens": "source.token", "balance": "card.token"}
+"""Where a token stands, by the last segment of the path; elsewhere it is a payment's method."""
 _RESOURCES = {
     "single-use-tokens": "Single-use token",
     "secure-tokens": "Secure token",
@@ -181,15 +177,10 @@ def _item(refusal: Refusal, code: ErrorCode, param: str | None, detail: str | No
 
 
 def _parameter(request: WireRequest | None, param: str | None) -> str | None:
-    parameter = _PARAMETERS.get(param or "", param)
-    if parameter == "paymentMethod.token" and request is not None:
-        if request.path.endswith("/update-account"):
-            return "token"
-        if request.path.endswith("/secure-tokens"):
-            return "source.token"
-        if request.path.endswith("/cards/balance"):
-            return "card.token"
-    return parameter or None
+    if param in _TOKENS:
+        end = request.path.rpartition("/")[2] if request is not None else ""
+        return _TOKEN_PLACES.get(end, "paymentMethod.token")
+    return _PARAMETERS.get(param or "", param) or None
 
 
 def _existing(request: WireRequest | None) -> Link | None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from farebox.dialects.dialect import Answer, Call
+from farebox.dialects.dialect import Answer, Call, WireRefusal
 from farebox.dialects.payroc.wire import common as wire
 from farebox.domain.errors import ErrorCode, FareboxError, Forbidden, InvalidRequest, NotFound
 from farebox.domain.ids import IdRange, range_of_short_id
@@ -42,6 +42,8 @@ def at(place: str) -> Generator[None]:
     """Say where in the request it is what a rule of the domain refuses inside."""
     try:
         yield
+    except WireRefusal:
+        raise
     except InvalidRequest as refusal:
         name = _NATIVE_NAMES.get(refusal.param or "", refusal.param or "")
         param = f"{place}.{name}" if name else place

@@ -383,7 +383,12 @@ def _adjusted(
     match adjustment:
         case wire.OrderAdjustment():
             order = {"amount": adjustment.amount, **facts_of(breakdown=adjustment.breakdown)}
-            return {**facts, "order": merged(facts.get("order"), order)}, adjustment.amount
+            before = members(facts.get("order"))
+            adjusted = merged(before, order)
+            if "breakdown" in adjusted:
+                # A breakdown that says only what the tip is leaves the rest as it was.
+                adjusted["breakdown"] = {"subtotal": before.get("amount"), **adjusted["breakdown"]}
+            return {**facts, "order": adjusted}, adjustment.amount
         case wire.StatusAdjustment():
             return {**facts, "status": adjustment.to_status}, amount
         case wire.CustomerAdjustment():
