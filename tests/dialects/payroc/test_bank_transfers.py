@@ -260,7 +260,7 @@ async def test_no_conversion_is_offered_without_rates(payroc: Payroc) -> None:
 
 
 async def test_sessions(payroc: Payroc) -> None:
-    """14.1, 15.1: a hosted-fields session is a bearer of its own that reads nothing; the Apple answer is JSON."""
+    """14.1, 15.1: a hosted-fields session reads nothing; the Apple answer is JSON."""
     path = f"{payroc.base}/hosted-fields-sessions"
     body = {"libVersion": "1.7.0.261457", "scenario": "payment"}
     session = await payroc.post(path, body)

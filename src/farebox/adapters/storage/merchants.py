@@ -37,7 +37,8 @@ ACCOUNTS: LiteralString = (
     f"SELECT {_ACCOUNT} FROM merchant_account WHERE merchant_id = $1 AND mode = $2 ORDER BY id"
 )
 OWNERS_OF_ACCOUNT: LiteralString = (
-    "SELECT merchant_id FROM merchant_account WHERE names LIKE '%' || $1 || '%' ORDER BY id LIMIT 10"
+    "SELECT merchant_id FROM merchant_account WHERE names LIKE '%' || $1 || '%' ESCAPE '!'"
+    " ORDER BY id LIMIT 10"
 )
 _KEY: LiteralString = (
     "k.id, k.merchant_id, k.mode, k.kind, k.dialect, k.key_mac, k.scopes, k.created_at, k.label,"
@@ -131,6 +132,8 @@ class Merchants:
         """Give the merchants that have an account of this name."""
         # The names are written by us, without blanks, so the pair stands there as it is encoded.
         pair = to_json({dialect: name})[1:-1]
+        for wildcard in "!%_":
+            pair = pair.replace(wildcard, f"!{wildcard}")
         rows = await self._connection.fetch_all(OWNERS_OF_ACCOUNT, (pair,))
         return [MerchantId(row[0]) for row in rows]
 
