@@ -130,6 +130,11 @@ def declined(subscription: Subscription, decline: Decline | None, on: date) -> S
     return replace(subscription, attempts=attempts, act_on=on + pause)
 
 
+def unmade(subscription: Subscription) -> Subscription:
+    """Take an instalment that never was or was undone: nobody declined it, so it is tried again at once."""
+    return replace(subscription, attempts=subscription.attempts + 1)
+
+
 def reactivated(subscription: Subscription, on: date) -> Subscription:
     """Go on with the first period that is not over; what fell due meanwhile is not billed."""
     period = subscription.period

@@ -29,6 +29,7 @@ from farebox.domain.subscriptions import (
     due_date,
     ended,
     paid,
+    unmade,
 )
 from farebox.domain.tokens import TokenRules
 from farebox.ports.storage import Page, Storage, UnitOfWork
@@ -57,7 +58,11 @@ from farebox.services.views import payment_view
 
 Execute = Callable[[Command[Any], Context[Any]], Awaitable[Executed[Any] | Replayed]]
 _TAKEN = frozenset({OperationState.APPROVED, OperationState.PENDING})
-_REFUSED = frozenset({OperationState.DECLINED, OperationState.FAILED, OperationState.REVERSED})
+_UNMADE = frozenset({OperationState.FAILED, OperationState.REVERSED})
+_GONE = frozenset(
+    {ErrorCode.PAYMENT_TOKEN_NOT_FOUND, ErrorCode.TOKEN_CLASS_MISMATCH, ErrorCode.AGREEMENT_ENDED}
+)
+"""What it bills to is gone, or its agreement has ended."""
 _SCHEDULE = ApiKeyId("schedule")
 
 
@@ -132,7 +137,7 @@ class Subscriptions:
                 facts=command.payment_facts,
                 offset=context.principal.clock_offset,
             )
-            if payment.payment.state in _REFUSED:
+            if payment.payment.state is OperationState.DECLINED or payment.payment.state in _UNMADE:
                 subscription = ended(subscription, SubscriptionState.SUSPENDED)
         view = SubscriptionView(subscription, StoredTokenView(command.token), command.plan, payment)
 
@@ -311,12 +316,11 @@ class Subscriptions:
                 facts=subscription.payment_facts,
                 offset=offset,
             )
-        except (NotFound, Conflict):
-            # What it bills to is gone, or its agreement has ended.
+        except FareboxError as refusal:
+            if refusal.code not in _GONE:
+                # Nothing was sent, or nobody knows yet what came of it; a later turn finds out.
+                return False
             moved = ended(subscription, SubscriptionState.SUSPENDED)
-        except FareboxError:
-            # Nothing was sent; the next turn tries again.
-            return False
         else:
             moved = self._moved(subscription, payment, offset)
         if moved is None:
@@ -334,9 +338,9 @@ class Subscriptions:
         state = payment.payment.state
         if state in _TAKEN:
             return paid(subscription)
-        if state in _REFUSED:
+        if state is OperationState.DECLINED:
             return declined(subscription, payment.payment.decline, self._today(offset))
-        return None
+        return unmade(subscription) if state in _UNMADE else None
 
     async def _charge(
         self,

@@ -23,6 +23,7 @@ from farebox.domain.subscriptions import (
     ended,
     paid,
     reactivated,
+    unmade,
 )
 
 START = date(2027, 1, 31)
@@ -111,6 +112,14 @@ def test_a_declined_instalment_is_tried_again_by_rule() -> None:
 def test_a_final_decline_suspends_at_once() -> None:
     stolen = decline_for(DeclineReason.STOLEN_CARD)
     assert declined(subscription(), stolen, START).state is SubscriptionState.SUSPENDED
+
+
+def test_an_instalment_that_never_was_is_tried_again_at_once() -> None:
+    """Under another key, on the same day: a crash is no decline."""
+    one = subscription()
+    again = unmade(one)
+    assert (again.act_on, again.state) == (one.act_on, SubscriptionState.ACTIVE)
+    assert again.charge_key != one.charge_key
 
 
 def test_a_paid_period_forgets_its_attempts() -> None:
