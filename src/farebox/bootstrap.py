@@ -43,6 +43,7 @@ from farebox.adapters.storage.schema import SchemaStatus, migrate, status
 from farebox.adapters.system import SystemClock, SystemRandomness
 from farebox.adapters.telemetry import Metrics, ScrubbedHandler, configure_logging
 from farebox.config.settings import Kek, Settings
+from farebox.dialects.bamboo.declaration import BAMBOO
 from farebox.dialects.engine import Engine
 from farebox.dialects.native.declaration import NATIVE
 from farebox.dialects.payroc.declaration import PAYROC
@@ -69,7 +70,7 @@ from farebox.web.pages import ErrorText, pages, render_page
 from farebox.web.server import Listener, Tls, build_server, open_sockets
 from farebox.worker.loops import Job, Worker
 
-DIALECTS = (NATIVE, PAYROC)
+DIALECTS = (NATIVE, BAMBOO, PAYROC)
 SANDBOX_FILE = "sandbox.sqlite3"
 LOCK_FILE = "server.lock"
 FIRST_MERCHANT = "First merchant"
@@ -247,6 +248,7 @@ def _wire(
         sandbox=processor,
         clock=clock,
         ids=ids,
+        randomness=randomness,
         telemetry=metrics,
         access=access,
         bin_length=settings.bin_length,
@@ -282,10 +284,13 @@ def jobs(services: Services) -> tuple[Job, ...]:
         Job("expire", 5.0, services.use_cases.tokenization.expire_due),
         Job("recover", 1.0, services.use_cases.recovery.run_once),
         Job("bill", 5.0, services.use_cases.subscriptions.bill_due),
+        Job("follow", 1.0, services.use_cases.checkout_payments.follow_payments),
+        Job("expire_checkouts", 5.0, services.use_cases.checkout.expire_due),
         Job("retain", 3600.0, services.retention.purge),
         Job("destroy keys", 3600.0, lambda: _destroy_keys(services)),
         Job("ring", 5.0, services.crypto.maintain),
         Job("keys", 2.0, services.crypto.keys.reload),
+        Job("unpaid", 10.0, lambda: _expire_pending(services)),
         Job("gauges", 10.0, lambda: _gauges(services)),
     ]
     if not settings.insecure_demo:
@@ -317,6 +322,16 @@ async def _gauges(services: Services) -> int:
     services.metrics.in_doubt(in_doubt, services.clock.now())
     services.metrics.key_ages(services.crypto.key_ages_s())
     return 0
+
+
+async def _expire_pending(services: Services) -> int:
+    """End what payers of test-mode merchants have not completed in time."""
+    expired = 0
+    for merchant in await services.merchants.all():
+        if merchant.mode is Mode.TEST:
+            now = services.clock.now() + merchant.clock_offset
+            expired += await services.use_cases.sandbox.expire_pending(merchant.tenant, now)
+    return expired
 
 
 def _batches(services: Services, every_s: int) -> Job:

@@ -11,7 +11,8 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
+from urllib.parse import parse_qs, quote
 
 import msgspec
 
@@ -138,6 +139,10 @@ class Route(Generic[BodyT, QueryT, ResultT]):
     """What a code is at this endpoint, where it differs from the dialect's table."""
     media_types: frozenset[bytes] = frozenset()
     """What this endpoint reads beside the dialect's; `FORM` becomes an object of texts."""
+    write_error: Callable[[Refusal], Answer] | None = None
+    """How this endpoint refuses, when not as the dialect does: a page refuses in words for a person."""
+    is_page: bool = False
+    """For people, and so no part of the API's description."""
 
 
 AnyRoute = Route[Any, Any, Any]
@@ -246,6 +251,25 @@ class VisitorInPath:
 
 
 @frozen
+class VisitorInQuery:
+    """The address of a page is its visitor's credential: a query parameter names the session."""
+
+    parameter: str
+    challenge: bytes = b"Bearer"
+    use: CredentialUse = CredentialUse.VISITOR
+
+    @property
+    def description(self) -> Mapping[str, str]:
+        """Name the parameter."""
+        return {"type": "apiKey", "in": "query", "name": self.parameter}
+
+    def credential(self, request: WireRequest, path: Mapping[str, str]) -> str | None:
+        """Give the parameter's first value."""
+        found = parse_qs(request.query.decode("latin-1")).get(self.parameter)
+        return found[0] if found else None
+
+
+@frozen
 class Anyone:
     """No credential is asked for; the caller is `domain.access.NOBODY`."""
 
@@ -300,6 +324,36 @@ class InHeader:
     def repeated(self, route: AnyRoute, path: Mapping[str, str], body: Any) -> Any:
         """Give endpoint, path and body."""
         return [f"{route.method} {route.path}", dict(path), body]
+
+
+@frozen
+class InBody:
+    """The key is a member of the body, unique among all requests of one kind; the rest may differ."""
+
+    name: str
+    """As the route's struct names it."""
+    kind_name: str
+
+    def key(self, request: WireRequest, body: Any) -> str | None:
+        """Give the member as printable ASCII; an empty one is none."""
+        value: object = None
+        if isinstance(body, Mapping):
+            value = cast("Mapping[str, object]", body).get(self.name)
+        return self.key_of(value)
+
+    def key_of(self, value: object) -> str | None:
+        """Give the key that a value of the member stands for, for those who look a payment up by it."""
+        if not isinstance(value, str | int | float) or value == "":
+            return None
+        return quote(str(value), safe=" ")[:255]
+
+    def kind(self, dialect: str, route: AnyRoute) -> str:
+        """Name the kind, the same for every route."""
+        return self.kind_name
+
+    def repeated(self, route: AnyRoute, path: Mapping[str, str], body: Any) -> Any:
+        """Demand nothing but the key."""
+        return None
 
 
 FORM = b"application/x-www-form-urlencoded"
@@ -397,8 +451,15 @@ class Dialect:
     write_headers: Callable[[WireRequest | None, RequestId], Sequence[tuple[bytes, bytes]]] | None = None
     """Headers of every answer, beside the request id."""
     idempotency: Idempotency | None = None
+    repetitions_come_first: bool = False
+    """Answer a known idempotency key before a reader's chain looks at anything."""
     bound_by_refusals: frozenset[int] = frozenset()
     """Statuses of refusals that bind an idempotency key to the request that was refused."""
     error_media_type: bytes = b"application/json"
     request_id_header: bytes = b"request-id"
     """Lower case, as every header name in ASGI."""
+
+    @property
+    def api(self) -> tuple[AnyRoute, ...]:
+        """Give the routes that programs ask, without the pages for people."""
+        return tuple(route for route in self.routes if not route.is_page)

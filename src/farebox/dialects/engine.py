@@ -59,7 +59,8 @@ from farebox.services.ids import Ids
 
 UNMATCHED = "(unmatched)"
 _NO_BODY: Any = NoBody()
-_NOTHING: Any = {}
+_NOTHING: Mapping[str, str] = {}
+_NO_MEMBERS: Any = {}
 RenderPage = Callable[[PageView], tuple[Sequence[tuple[bytes, bytes]], bytes]]
 """Gives a page's headers, its content type among them, and its bytes."""
 _COMMON_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
@@ -126,6 +127,7 @@ class Engine:
         self._on_error = on_error
         self._render_page = render_page
         self._tree = _tree(dialect.routes, ignores_case=dialect.ignores_path_case)
+        self._known = {(route.method, route.path): route for route in dialect.routes if "{" not in route.path}
 
     async def handle(self, request: WireRequest) -> WireResponse:
         """Answer a request; whatever happens, in the dialect's own shape."""
@@ -171,7 +173,8 @@ class Engine:
             request,
             self._clock.now(),
         )
-        answer = self.dialect.write_error(refusal)
+        own = route.write_error if route is not None else None
+        answer = (own or self.dialect.write_error)(refusal)
         if not isinstance(answer, Answer):
             answer = Answer(answer)
         written = _write(answer, wire.status, self.dialect.error_media_type, self._render_page)
@@ -225,6 +228,9 @@ class Engine:
             NotFound: `route_not_found`.
             InvalidRequest: `method_not_allowed`.
         """
+        known = self._known.get((request.method, request.path))
+        if known is not None:
+            return known, _NOTHING
         node, values = self._tree, list[str]()
         dialect = self.dialect
         for segment in _segments(request.path, collapses=dialect.collapses_slashes):
@@ -331,13 +337,13 @@ class Engine:
         return _unpack(done.answer), True
 
     def _parse(self, route: AnyRoute, request: WireRequest) -> Any:
-        """Give the body as plain values; `_NOTHING` where there is none."""
+        """Give the body as plain values; `_NO_MEMBERS` where there is none."""
         reading = self.dialect.reading
         if reading.checks_accept and not _accepts_json(request.headers.get(b"accept", b"")):
             raise InvalidRequest(ErrorCode.NOT_ACCEPTABLE)
         body = b"" if request.method in reading.bodiless_methods else request.body
         if not body or body.strip() in reading.empty_bodies:
-            return _NOTHING
+            return _NO_MEMBERS
         media_type = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if not _reads(media_type, reading.media_types | route.media_types):
             raise InvalidRequest(ErrorCode.MEDIA_TYPE_UNSUPPORTED)
@@ -350,7 +356,7 @@ class Engine:
 
     def _decoded(self, plain: Any, route: AnyRoute) -> Any:
         """Give the body as the route's struct."""
-        if plain is _NOTHING and route.body is NoBody:
+        if plain is _NO_MEMBERS and route.body is NoBody:
             return _NO_BODY
         reading = self.dialect.reading
         is_strict = not reading.coerces and FORM not in route.media_types
@@ -368,7 +374,8 @@ class Engine:
         if key is None:
             return None
         kind = idempotency.kind(self.dialect.name, route)
-        return IdempotencyRequest(key, kind, canonical(idempotency.repeated(route, path, plain)))
+        repeated = canonical(idempotency.repeated(route, path, plain))
+        return IdempotencyRequest(key, kind, repeated, comes_first=self.dialect.repetitions_come_first)
 
 
 def _segments(path: str, *, collapses: bool) -> list[str]:

@@ -86,13 +86,14 @@ class DeclinePolicy(StrEnum):
 class TokenShape:
     """The form a dialect gives its token strings.
 
-    The characters after the prefix are drawn at random (SEC-16). `alphabet` must contain letters, so
+    The characters between prefix and suffix are drawn at random (SEC-16). `alphabet` must contain letters, so
     that no token can be taken for a card number, and `length` characters must hold 128 bits or more.
     """
 
     prefix: str
     alphabet: str
     length: int
+    suffix: str = ""
     has_check_digit: bool = False
     """Ends with a Luhn digit over all of it, prefix included; for shapes of digits."""
     is_shown: bool = False
@@ -139,7 +140,7 @@ def draw(alphabet: str, length: int, random_bytes: Callable[[int], bytes]) -> st
 
 def token_string(shape: TokenShape, random_bytes: Callable[[int], bytes]) -> TokenString:
     """Draw a token string in a dialect's shape (SEC-16)."""
-    string = shape.prefix + draw(shape.alphabet, shape.length, random_bytes)
+    string = shape.prefix + draw(shape.alphabet, shape.length, random_bytes) + shape.suffix
     return TokenString(string + luhn_digit(string) if shape.has_check_digit else string)
 
 
@@ -164,6 +165,8 @@ class TokenRules:
     verifications_max: int = 5
     shape: TokenShape = field(default_factory=lambda: NATIVE_SHAPES["single_use"])
     stored_shapes: Mapping[str, TokenShape] = field(default_factory=lambda: NATIVE_SHAPES)
+    shows_stored_again: bool = False
+    """A stored credential's string is shown whenever it is read, so it is sealed beside the details."""
 
     def allows_lifetime(self, lifetime_s: int) -> bool:
         """Tell whether a caller may ask for this lifetime."""

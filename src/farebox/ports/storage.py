@@ -21,6 +21,7 @@ from typing import Generic, Protocol, TypeVar
 
 from farebox.domain.access import AccessSession, Tenant
 from farebox.domain.audit import AuditEntry, ChainedEntry
+from farebox.domain.checkout import CheckoutSession
 from farebox.domain.credentials_on_file import Agreement
 from farebox.domain.customers import Customer
 from farebox.domain.documents import Document
@@ -30,6 +31,7 @@ from farebox.domain.idempotency import IdempotencyRecord
 from farebox.domain.ids import (
     AgreementId,
     ApiKeyId,
+    CheckoutSessionId,
     CustomerId,
     DocumentId,
     EventId,
@@ -65,6 +67,10 @@ class PageRequest:
         default_factory=dict[str, "str | int | tuple[str, ...]"]
     )
     """Conditions on a closed set of columns which each list names; a tuple means any of its values."""
+    since: datetime | None = None
+    """Only what was created at this instant or later, by the merchant's clock."""
+    until: datetime | None = None
+    """Only what was created before this instant."""
 
 
 @frozen
@@ -245,6 +251,10 @@ class Operations(Protocol):
         ...
 
     async def find(self, tenant: Tenant, operation_id: OperationId) -> Operation | None: ...
+
+    async def find_between(self, tenant: Tenant, first: str, last: str) -> Operation | None:
+        """Give the newest operation whose id lies in a range, both ends included."""
+        ...
 
     async def of_payment(self, tenant: Tenant, payment_id: PaymentId) -> Sequence[Operation]:
         """Give a payment's operations in order of creation, at most 1,000."""
@@ -554,6 +564,41 @@ class Subscriptions(Protocol):
         ...
 
 
+class CheckoutSessions(Protocol):
+    """Orders that buyers are sent to pay; triggers hold their life cycle and that each is paid once."""
+
+    async def insert(self, session: CheckoutSession) -> None: ...
+
+    async def find(self, tenant: Tenant, session_id: CheckoutSessionId) -> CheckoutSession | None: ...
+
+    async def lock(self, tenant: Tenant, session_id: CheckoutSessionId) -> CheckoutSession | None:
+        """Give the session with its row locked until the end of this work: nobody else changes it."""
+        ...
+
+    async def update(self, session: CheckoutSession) -> bool:
+        """Write what may change of a session where the stored version is the one given, which grows by one.
+
+        Raises:
+            Conflict: `checkout_session_conflict` when the schema refuses the move.
+        """
+        ...
+
+    async def page(self, tenant: Tenant, page: PageRequest) -> Page[CheckoutSession]:
+        """List; filters: `state`, `reference`, `customer_id`, `payment_id`."""
+        ...
+
+    async def due(self, limit: int) -> Sequence[CheckoutSession]:
+        """Give unpaid sessions of all tenants past their time, by the database's and the merchants' clocks.
+
+        Queue-like where the engine can skip locked rows.
+        """
+        ...
+
+    async def unheard(self, limit: int) -> Sequence[CheckoutSession]:
+        """Give sessions in payment, of all tenants, whose payment has an answer meanwhile."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """One transaction's view of everything."""
 
@@ -574,6 +619,7 @@ class UnitOfWork(Protocol):
     sessions: Sessions
     moments: Moments
     subscriptions: Subscriptions
+    checkout_sessions: CheckoutSessions
 
     async def now(self) -> datetime:
         """Give the instant by the database's clock, which never runs backwards."""

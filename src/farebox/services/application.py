@@ -19,7 +19,7 @@ from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
-from farebox.services.commands import Attempt, Command, Context, Executed, Give, Replayed, Then
+from farebox.services.commands import Attempt, Command, Context, Executed, Give, Mapped, Replayed, Then
 from farebox.services.idempotency import AlreadyClaimed, Claim
 from farebox.services.views import payment_view_of_operation
 
@@ -68,6 +68,8 @@ class Application:
             command = found
         if isinstance(command, Give):
             return Executed(command.value)
+        if isinstance(command, Mapped):
+            return await self._execute_mapped(cast("Mapped[Any, R]", command), context)
         await self._check_scope(command, context)
         try:
             result: R = await self._handlers[type(command)](command, context, claim)
@@ -102,9 +104,9 @@ class Application:
     async def _look_first_unless_known(
         self, command: Then[Any, R], context: Context[R], claim: Claim[R]
     ) -> Command[R] | IdempotencyRecord:
-        """Give the command that acts, or what is remembered of the request.
+        """Give the command that acts, or what is remembered of a request whose repetitions come first.
 
-        A repetition gets the first answer whatever a look would find now, and also when the first request
+        Such a repetition gets the first answer whatever a look would find now, and also when the first request
         is answered while this one looks.
         """
         known = await self._remembered(claim, context)
@@ -119,9 +121,22 @@ class Application:
             return known
 
     async def _remembered(self, claim: Claim[R], context: Context[R]) -> IdempotencyRecord | None:
-        if context.idempotency is None:
+        if context.idempotency is None or not context.idempotency.comes_first:
             return None
         return await self._storage.read(claim.find)
+
+    async def _execute_mapped(self, command: Mapped[Any, R], context: Context[R]) -> Executed[R] | Replayed:
+        render, into = context.render, command.into
+        inner: Context[Any] = Context(
+            principal=context.principal,
+            dialect=context.dialect,
+            rules=context.rules,
+            request_id=context.request_id,
+            render=lambda result: render(into(result)),
+            idempotency=context.idempotency,
+        )
+        done = await self.execute(command.act, inner)
+        return Executed(into(done.result), done.answer) if isinstance(done, Executed) else done
 
     async def _look_first(self, command: Command[R], context: Context[R]) -> Command[R]:
         """Run what a chain looks at before it acts; give the command that acts."""

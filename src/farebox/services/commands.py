@@ -10,27 +10,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from datetime import date, datetime, timedelta
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 from farebox.domain.access import CredentialUse, Principal, Scope
+from farebox.domain.checkout import CheckoutSession, CheckoutTerms
 from farebox.domain.credentials_on_file import Agreement
 from farebox.domain.customers import Customer
+from farebox.domain.declines import DeclineReason
 from farebox.domain.documents import Document
 from farebox.domain.events import Event
 from farebox.domain.facts import Facts
 from farebox.domain.frozen import frozen
 from farebox.domain.ids import (
     AgreementId,
+    CheckoutSessionId,
     CustomerId,
     DocumentId,
     EventId,
     IdRange,
+    Numbering,
     OperationId,
     PaymentId,
     RequestId,
     StoredTokenId,
 )
-from farebox.domain.instruments import PayerDetails, PaymentInstrument
+from farebox.domain.instruments import InstrumentSummary, PayerDetails, PaymentInstrument
 from farebox.domain.money import Money
 from farebox.domain.operations import Initiator, Operation, OperationKind, Reason
 from farebox.domain.payments import Payment
@@ -80,12 +84,23 @@ class Attempt(Command[R | None], Generic[R]):
 
 
 @frozen
+class Mapped(Command[R], Generic[Q, R]):
+    """Act, then answer with something made of the result and of what was looked at before."""
+
+    scope: ClassVar[Scope | None] = None
+    act: Command[Q]
+    into: Callable[[Q], R]
+
+
+@frozen
 class IdempotencyRequest:
     """The caller's key, the kind of request it belongs to, and the whole request in canonical form."""
 
     key: str
     kind: str
     canonical: bytes
+    comes_first: bool = False
+    """A repetition is answered before a chain of commands looks at anything."""
 
 
 @frozen
@@ -157,6 +172,29 @@ class PaymentView:
     """The operation this command made, on commands that make one."""
     credential: StoredTokenView | None = None
     """The credential it was paid with."""
+
+
+@frozen
+class CheckoutSessionView:
+    """A checkout session as its merchant, or its buyer, sees it.
+
+    `session.state` is the effective one: an unpaid session past its time is shown `expired`.
+    """
+
+    session: CheckoutSession
+    now: datetime
+    """By the merchant's clock."""
+    merchant_name: str = ""
+    payment: PaymentView | None = None
+    """Of the latest attempt."""
+    stored: InstrumentSummary | None = None
+    """The stored card that is offered for confirmation; nothing when it is gone meanwhile."""
+    address: str | None = None
+    """The secret that opens the buyer's page; only in the answer that made the session."""
+    saved: Mapping[StoredTokenId, TokenString] = field(default_factory=dict[StoredTokenId, TokenString])
+    """The strings of the tokens its payment stored; for the merchant alone."""
+    made_attempt: bool = False
+    """This command has tried to pay, whatever came of it."""
 
 
 @frozen
@@ -263,7 +301,15 @@ class FromCredential:
     agreement_id: AgreementId
 
 
-Source = FromSingleUseToken | FromStoredToken | FromInstrument | FromCredential
+@frozen
+class FromKnownToken:
+    """Pay with a stored credential that a use case found before; a dialect names credentials by string."""
+
+    token_id: StoredTokenId
+    cvc: Sensitive | None = None
+
+
+Source = FromSingleUseToken | FromStoredToken | FromInstrument | FromKnownToken | FromCredential
 
 
 @frozen
@@ -292,6 +338,18 @@ class SaveCredential:
 
 
 @frozen
+class VisitorPage:
+    """A page for the payer of this payment; its address holds a visitor's credential.
+
+    The string is kept with the payment's facts under `session`, because protocols show the address
+    whenever the payment is read: what it opens must be harmless to whoever reads the database.
+    """
+
+    prefix: str
+    lifetime: timedelta
+
+
+@frozen
 class Pay(Command[PaymentView]):
     """Open a payment.
 
@@ -308,7 +366,12 @@ class Pay(Command[PaymentView]):
     reason: Reason | None = None
     reference: str | None = None
     save: SaveCredential | None = None
+    save_also: SaveCredential | None = None
+    """Another credential of the same instrument; only what goes alongside the payment is given its string."""
     customer_id: CustomerId | None = None
+    new_customer: CreateCustomer | None = None
+    """Store this customer together with the payment, as whose it counts."""
+    visitor_page: VisitorPage | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with it; never card data."""
@@ -338,6 +401,8 @@ class FollowUp(Command[PaymentView]):
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with it; never card data."""
+    releases_rest: bool = False
+    """Of a capture: void what it leaves uncaptured, by an operation of its own."""
     unique_reference: UniqueReference | None = None
     """Refuse the reference when it was used in this scope and its time is not over."""
     payment_facts: Facts | None = None
@@ -401,6 +466,24 @@ class GetPayment(Command[PaymentView]):
 
 
 @frozen
+class GetOperation(Command[PaymentView]):
+    """Show the payment that an operation belongs to, and which operation that is."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    operation_id: OperationId
+
+
+@frozen
+class GetPaymentByKey(Command[PaymentView]):
+    """Show the payment that was made under an idempotency key, while the key is remembered."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    kind: str
+    """The kind of request the key belongs to."""
+    key: str
+
+
+@frozen
 class ListPayments(Command[Page[PaymentView]]):
     """List payments, newest first; filters as in `ports.storage.Payments.page`."""
 
@@ -419,6 +502,8 @@ class StoreCredential(Command[StoredTokenView]):
     scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
     source: FromSingleUseToken | FromInstrument
     kind: StoredTokenKind = StoredTokenKind.PAYMENT_TOKEN
+    is_unique: bool = False
+    """Refuse an instrument that the customer has stored already."""
     customer_id: CustomerId | None = None
     agreement_id: AgreementId | None = None
     network_transaction_id: str | None = None
@@ -441,10 +526,11 @@ class GetStoredToken(Command[StoredTokenView]):
 
 @frozen
 class ListStoredTokens(Command[Page[StoredTokenView]]):
-    """List active stored credentials, newest first."""
+    """List active stored credentials, newest first; `with_details` opens the payer's details of each."""
 
     scope: ClassVar[Scope | None] = Scope.TOKENS_READ
     page: PageRequest
+    with_details: bool = False
 
 
 @frozen
@@ -526,6 +612,8 @@ class CreateCustomer(Command[Customer]):
     name: str | None = None
     email: str | None = None
     phone: str | None = None
+    has_unique_email: bool = False
+    """Refuse an e-mail address that another customer of the merchant has."""
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with it; never card data."""
@@ -567,6 +655,16 @@ class DeleteCustomer(Command[Customer]):
 
     scope: ClassVar[Scope | None] = Scope.CUSTOMERS_WRITE
     customer_id: CustomerId
+
+
+@frozen
+class FindNumbered(Command[str]):
+    """Find the id of the thing that has a number; `prefix` names what kind of thing it is."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    prefix: Literal["pay", "op", "cus", "pt"]
+    numbering: Numbering
+    number: int
 
 
 @frozen
@@ -753,6 +851,159 @@ class ChangePlan(Command[Document]):
     change: Callable[[Subscription], Subscription] | None = None
 
 
+# --- checkout sessions ------------------------------------------------------------------------------
+
+
+@frozen
+class CreateCheckoutSession(Command[CheckoutSessionView]):
+    """Make an order that a buyer is sent to pay.
+
+    `token` is the stored credential that is offered for confirmation; an unknown one is refused unless
+    `token_may_be_unknown`, and then there is none. `address_of` makes the address of the buyer's page out of
+    the session's id, where a protocol wants it so; otherwise it is a fresh secret of 256 bits.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_WRITE
+    kind: OperationKind
+    terms: CheckoutTerms
+    lifetime: timedelta | None = None
+    """None takes a day."""
+    expires_at: datetime | None = None
+    """By the merchant's clock, in place of a lifetime."""
+    reference: str | None = None
+    customer_id: CustomerId | None = None
+    token: TokenString | None = None
+    token_may_be_unknown: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with the session; never card data."""
+    payment_facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with the payment; `checkout.SESSION_FACT` is added, the session's id."""
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What reaches the processor as it is."""
+    note: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with the first entry of the session's history."""
+    address_of: Callable[[CheckoutSessionId], str] | None = None
+
+
+@frozen
+class PayNewCheckoutSession(Command[CheckoutSessionView]):
+    """Make a session and pay it at once with a stored credential, as merchants do when no buyer is there.
+
+    A failed attempt ends the session. The session is found by whoever asks for it later.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
+    session: CreateCheckoutSession
+    source: FromStoredToken
+    initiator: Initiator = Initiator.MERCHANT
+    reason: Reason | None = None
+    unique_reference: UniqueReference | None = None
+    """Refuse the reference when it was used in this scope and its time is not over."""
+
+
+@frozen
+class GetCheckoutSession(Command[CheckoutSessionView]):
+    """Show a session to its merchant, with the strings of the tokens it stored."""
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_READ
+    session_id: CheckoutSessionId
+
+
+@frozen
+class ListCheckoutSessions(Command[Page[CheckoutSessionView]]):
+    """List sessions, newest first; filters: `state`, `reference`, `customer_id`, `payment_id`.
+
+    Without payments, stored cards and strings. A filter by state goes by what is stored: a session past its
+    time may still be found as open for a few seconds.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_READ
+    page: PageRequest
+
+
+@frozen
+class UpdateCheckoutSession(Command[CheckoutSessionView]):
+    """Change what is asked of the buyer; what is None stays.
+
+    `version` is the one that was read, where the change was made out of it.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_WRITE
+    session_id: CheckoutSessionId
+    terms: CheckoutTerms | None = None
+    facts: Facts | None = None
+    payment_facts: Facts | None = None
+    metadata: Mapping[str, str] | None = None
+    expires_at: datetime | None = None
+    version: int | None = None
+    requires_lock: bool = False
+    """Refuse unless the session is locked."""
+    removes_lock: bool = False
+    note: Facts = field(default_factory=dict[str, object])
+
+
+@frozen
+class LockCheckoutSession(Command[CheckoutSessionView]):
+    """Keep the buyer from paying while the order changes; `session.lock_id` names the lock.
+
+    The buyer's page asks for it when something of the order is changed there, so its visitor may do it.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_PAY
+    note: Facts = field(default_factory=dict[str, object])
+
+
+@frozen
+class CancelCheckoutSession(Command[CheckoutSessionView]):
+    """End a session that is not being paid; one that was authorized is voided first.
+
+    Cancelling again is harmless.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_WRITE
+    session_id: CheckoutSessionId
+    note: Facts = field(default_factory=dict[str, object])
+
+
+@frozen
+class ViewCheckoutSession(Command[CheckoutSessionView]):
+    """Show a session to the buyer who has its address; `visits` notes it in the session's history."""
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_PAY
+    visits: bool = False
+    facts: Facts = field(default_factory=dict[str, object])
+    """Laid over the session's own on a visit: the visitor's address and program, say."""
+    note: Facts = field(default_factory=dict[str, object])
+
+
+@frozen
+class PayCheckoutSession(Command[CheckoutSessionView]):
+    """Try to pay the session whose address the buyer has.
+
+    With `instrument` for a card typed in, or with `cvc` for the stored card. Where there is nothing to pay
+    any more (a second click, another tab), the session is shown as it is.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_PAY
+    instrument: FromInstrument | FromSingleUseToken | None = None
+    cvc: Sensitive | None = None
+    saves: bool = False
+    """The buyer wants the card kept."""
+    facts: Facts = field(default_factory=dict[str, object])
+    """Laid over the session's `payment_facts`."""
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    note: Facts = field(default_factory=dict[str, object])
+
+
+@frozen
+class AbandonCheckoutSession(Command[CheckoutSessionView]):
+    """Leave: the buyer ends the session; one that has ended stays as it is."""
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_PAY
+    note: Facts = field(default_factory=dict[str, object])
+
+
 # --- the sandbox -----------------------------------------------------------------------------------
 
 
@@ -777,6 +1028,18 @@ class ClearFaults(Command[None]):
     """Forget the tenant's scripted trouble."""
 
     scope: ClassVar[Scope | None] = Scope.SANDBOX_WRITE
+
+
+@frozen
+class DecidePending(Command[PaymentView]):
+    """Be the payer of a pending payment: complete it, or not for a reason; a decided one stays as it is."""
+
+    scope: ClassVar[Scope | None] = Scope.SANDBOX_WRITE
+    payment_id: PaymentId
+    reason: DeclineReason | None = None
+    """None completes it."""
+    code: str | None = None
+    """The acquirer's own code for the reason."""
 
 
 @frozen

@@ -48,7 +48,7 @@ from farebox.services.commands import (
 from farebox.services.durability import Durability
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
-from farebox.services.strings import with_fresh_string
+from farebox.services.strings import with_string
 from farebox.services.tokenization import explain_refusal
 from farebox.services.vaulting import Permit, Vaulting
 
@@ -96,7 +96,7 @@ class Credentials:
 
         Raises:
             Conflict: the token cannot be spent; `token_class_mismatch` for a recurrence token without
-                agreement.
+                agreement; `instrument_already_stored`.
             NotFound: no such token, customer or agreement.
         """
         self._durability.require()
@@ -106,9 +106,12 @@ class Credentials:
         opened = await self._open(command.source, context)
         token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[command.kind]))
         shape = context.rules.stored_shapes[command.kind.value]
+        drawn = None if shape.may_collide else self._ids.token(shape)
         sealed = fingerprint = None
         if opened is not None:
             instrument, details = opened
+            if context.rules.shows_stored_again:
+                details = replace(details, token=drawn)
             sealed = self._vaulting.seal_reusable(instrument, details, tenant=tenant, token_id=token_id)
             fingerprint = self._vaulting.fingerprint(instrument, tenant)
         operation_id = OperationId(self._ids.new("op"))
@@ -119,6 +122,10 @@ class Credentials:
             if opened is None or sealed is None or fingerprint is None:
                 raise NotFound(ErrorCode.TOKEN_NOT_FOUND, param="single_use_token")
             await self._check_links(uow, tenant, command)
+            if command.is_unique and await uow.stored_tokens.find_by_fingerprint(
+                tenant, fingerprint, command.customer_id
+            ):
+                raise Conflict(ErrorCode.INSTRUMENT_ALREADY_STORED)
             token = StoredToken(
                 id=token_id,
                 tenant=tenant,
@@ -138,7 +145,7 @@ class Credentials:
                 facts=check_facts(command.facts),
                 name=command.name,
             )
-            token, string = await with_fresh_string(uow, token, shape, self._ids, self._secrets)
+            token, string = await with_string(uow, token, shape, self._ids, self._secrets, drawn=drawn)
             await uow.stored_tokens.insert(token)
             events.append(self._event(EventType.STORED_TOKEN_CREATED, token, 1))
             await uow.events.append(events)
@@ -241,10 +248,14 @@ class Credentials:
         context: Context[Page[StoredTokenView]],
         claim: Claim[Page[StoredTokenView]],
     ) -> Page[StoredTokenView]:
-        """List active stored credentials, without the payer's sealed details."""
+        """List active stored credentials, without the payer's sealed details unless they are asked for."""
         tenant = context.principal.tenant
         page = await self._storage.read(lambda uow: uow.stored_tokens.page(tenant, command.page))
-        return Page([StoredTokenView(token) for token in page.items], page.has_more)
+        if not command.with_details:
+            return Page([StoredTokenView(token) for token in page.items], page.has_more)
+        await self._vaulting.prepare(tenant)
+        views = [StoredTokenView(token, self._vaulting.details_of_stored(token)) for token in page.items]
+        return Page(views, page.has_more)
 
     async def update(
         self,

@@ -13,12 +13,16 @@ sends twice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
+from farebox.domain.access import AccessSession, CredentialUse, Principal, Scope, Tenant
 from farebox.domain.bank_accounts import BacsAccount, SepaAccount, check_mandate
 from farebox.domain.cards import Card, parse_cvc
 from farebox.domain.credentials_on_file import Agreement, AgreementState, check_agreed_use, check_use
+from farebox.domain.customers import Customer
 from farebox.domain.errors import (
     Conflict,
     ErrorCode,
@@ -29,7 +33,7 @@ from farebox.domain.errors import (
 from farebox.domain.events import Event, EventType
 from farebox.domain.facts import check_facts
 from farebox.domain.frozen import frozen
-from farebox.domain.ids import AgreementId, OperationId, PaymentId, StoredTokenId
+from farebox.domain.ids import AgreementId, ApiKeyId, CustomerId, OperationId, PaymentId, StoredTokenId
 from farebox.domain.instruments import InstrumentSummary, PayerDetails, PaymentInstrument, summary_of
 from farebox.domain.operations import (
     RECOVERY_GRACE_S,
@@ -63,10 +67,12 @@ from farebox.services.commands import (
     Context,
     FromCredential,
     FromInstrument,
+    FromKnownToken,
     FromSingleUseToken,
     FromStoredToken,
     Pay,
     PaymentView,
+    SaveCredential,
     StoredTokenView,
 )
 from farebox.services.durability import Durability
@@ -75,7 +81,7 @@ from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger, Recorded
 from farebox.services.references import take_reference
 from farebox.services.routing import Routing
-from farebox.services.strings import with_fresh_string
+from farebox.services.strings import with_string
 from farebox.services.submission import Submission, commit_answer
 from farebox.services.tokenization import explain_refusal
 from farebox.services.vaulting import Permit, Vaulting
@@ -84,6 +90,20 @@ _TOKEN_CLASSES = {
     StoredTokenKind.PAYMENT_TOKEN: TokenClass.PAYMENT_TOKEN,
     StoredTokenKind.RECURRENCE_TOKEN: TokenClass.RECURRENCE_TOKEN,
 }
+
+
+class Alongside(Protocol):
+    """What must become true in the same transactions as a payment."""
+
+    async def reserve(self, uow: UnitOfWork, payment: Payment) -> Sequence[Event]:
+        """Take part in the first transaction; what it raises undoes the payment."""
+        ...
+
+    async def settle(
+        self, uow: UnitOfWork, payment: Payment, saved: Sequence[StoredTokenView]
+    ) -> Sequence[Event]:
+        """Take part in the transaction that records what became of the payment."""
+        ...
 
 
 @frozen
@@ -123,9 +143,11 @@ class _Reserved:
 
 @frozen
 class _Kept:
-    """A credential about to be stored with an approved payment; its string is drawn when it is."""
+    """A credential about to be stored with an approved payment."""
 
     token: StoredToken
+    string: TokenString | None
+    """None where it is drawn when it is stored, because it may be taken."""
     details: PayerDetails
     agreement: Agreement | None
 
@@ -162,9 +184,19 @@ class Purchases:
         self._bin_length = bin_length
 
     async def pay(
-        self, command: Pay, context: Context[PaymentView], claim: Claim[PaymentView]
+        self,
+        command: Pay,
+        context: Context[PaymentView],
+        claim: Claim[PaymentView],
+        alongside: Alongside | None = None,
     ) -> PaymentView:
         """Open a payment; a decline and a doubt are results.
+
+        Args:
+            command: what to pay.
+            context: who asks, and by which protocol.
+            claim: the hold on the idempotency key.
+            alongside: what becomes true together with the payment.
 
         Raises:
             Conflict: the token is spent, in flight, expired or revoked, or of the wrong kind.
@@ -174,7 +206,9 @@ class Purchases:
         """
         self._durability.require()
         plan = await self._plan(command, context)
-        reserved = await self._storage.write(lambda uow: self._reserve(uow, command, context, claim, plan))
+        reserved = await self._storage.write(
+            lambda uow: self._reserve(uow, command, context, claim, plan, alongside)
+        )
         self._telemetry.observe(reserved.events)
         try:
             instrument, payer = self._open(command, reserved)
@@ -182,15 +216,15 @@ class Purchases:
             outcome = await self._submission.send(plan.processor, request, plan.deadline)
         except FareboxError:
             # Raised only where it is certain that no byte left.
-            await self._fail(reserved, context, claim)
+            await self._fail(reserved, context, claim, alongside)
             raise
         kept = self._keep(command, context, reserved, instrument, payer, outcome)
 
-        async def work(uow: UnitOfWork) -> tuple[Recorded, PaymentView]:
-            return await self._settle(uow, context, claim, reserved, outcome, kept)
+        async def work(uow: UnitOfWork) -> tuple[tuple[Event, ...], PaymentView]:
+            return await self._settle(uow, context, claim, reserved, outcome, kept, alongside)
 
-        recorded, view = await commit_answer(self._storage, self._clock, work)
-        self._telemetry.observe(recorded.events)
+        events, view = await commit_answer(self._storage, self._clock, work)
+        self._telemetry.observe(events)
         return view
 
     async def _plan(self, command: Pay, context: Context[PaymentView]) -> _Plan:
@@ -223,6 +257,7 @@ class Purchases:
         context: Context[PaymentView],
         claim: Claim[PaymentView],
         plan: _Plan,
+        alongside: Alongside | None,
     ) -> _Reserved:
         tenant = context.principal.tenant
         await claim.begin(uow, plan.operation_id)
@@ -230,8 +265,8 @@ class Purchases:
         credential = await self._credential(uow, command, context, plan)
         if credential.summary.kind not in plan.processor.capabilities.instruments:
             raise InvalidRequest(ErrorCode.INSTRUMENT_UNSUPPORTED, param="source")
-        if command.customer_id and await uow.customers.find(tenant, command.customer_id) is None:
-            raise NotFound(ErrorCode.CUSTOMER_NOT_FOUND, param="customer")
+        command = await self._with_customer(uow, command, plan, context.principal)
+        command = await self._with_visitor_page(uow, command, plan, context)
         agreement_id = command.save.agreement_id if command.save else None
         if agreement_id and await uow.agreements.find(tenant, agreement_id) is None:
             raise NotFound(ErrorCode.AGREEMENT_NOT_FOUND, param="agreement")
@@ -245,6 +280,8 @@ class Purchases:
         if operation.consumes_token:
             reserved = self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, payment, 2)
             events.append(reserved)
+        if alongside is not None:
+            events += await alongside.reserve(uow, payment)
         await uow.events.append(events)
         permit = None
         opened = credential.single_use or credential.stored
@@ -259,13 +296,63 @@ class Purchases:
             )
         return _Reserved(payment, operation, credential, permit, tuple(events))
 
+    async def _with_customer(self, uow: UnitOfWork, command: Pay, plan: _Plan, principal: Principal) -> Pay:
+        """Check that the customer is there, or store the one that comes with the payment."""
+        new = command.new_customer
+        if new is None:
+            if (
+                command.customer_id
+                and await uow.customers.find(principal.tenant, command.customer_id) is None
+            ):
+                raise NotFound(ErrorCode.CUSTOMER_NOT_FOUND, param="customer")
+            return command
+        customer = Customer(
+            id=CustomerId(self._ids.new("cus")),
+            tenant=principal.tenant,
+            created_at=plan.now + principal.clock_offset,
+            reference=new.reference,
+            name=new.name,
+            email=new.email,
+            phone=new.phone,
+            metadata=new.metadata,
+            facts=check_facts(new.facts),
+        )
+        await uow.customers.insert(customer)
+        event = self._ids.event(
+            EventType.CUSTOMER_CREATED, customer.tenant, customer.id, at=plan.now, sequence=1, data={}
+        )
+        await uow.events.append((event,))
+        return replace(command, customer_id=customer.id)
+
+    async def _with_visitor_page(
+        self, uow: UnitOfWork, command: Pay, plan: _Plan, context: Context[PaymentView]
+    ) -> Pay:
+        """Open a visitor's session for the payment's page and note its address with the payment."""
+        page = command.visitor_page
+        if page is None:
+            return command
+        string = page.prefix + str(self._ids.uuid())
+        session = AccessSession(
+            mac=self._secrets.session_mac(string, CredentialUse.VISITOR),
+            tenant=context.principal.tenant,
+            key_id=ApiKeyId(""),
+            use=CredentialUse.VISITOR,
+            dialect=context.dialect,
+            scopes=frozenset({Scope.PAYMENTS_READ, Scope.SANDBOX_WRITE}),
+            created_at=plan.now,
+            expires_at=plan.now + page.lifetime,
+            attributes={"payment_id": plan.payment_id},
+        )
+        await uow.sessions.insert(session)
+        return replace(command, facts={**command.facts, "session": string})
+
     async def _credential(
         self, uow: UnitOfWork, command: Pay, context: Context[PaymentView], plan: _Plan
     ) -> _Credential:
         match command.source:
             case FromSingleUseToken(token=string):
                 return await self._take_single_use(uow, string, command, context, plan)
-            case FromStoredToken():
+            case FromStoredToken() | FromKnownToken():
                 return await self._take_stored(uow, command.source, command, context)
             case FromCredential():
                 return await self._take_agreed(uow, command.source, command, context)
@@ -300,12 +387,14 @@ class Purchases:
         return _Credential(token.summary, single_use=token)
 
     async def _take_stored(
-        self, uow: UnitOfWork, source: FromStoredToken, command: Pay, context: Context[PaymentView]
+        self,
+        uow: UnitOfWork,
+        source: FromStoredToken | FromKnownToken,
+        command: Pay,
+        context: Context[PaymentView],
     ) -> _Credential:
         tenant = context.principal.tenant
-        kinds = (source.kind,) if source.kind else tuple(StoredTokenKind)
-        macs = [self._secrets.token_mac(source.token, _TOKEN_CLASSES[kind], tenant) for kind in kinds]
-        token = await uow.stored_tokens.find(tenant, macs)
+        token = await self._find_stored(uow, source, tenant)
         if token is None or token.state is StoredTokenState.DELETED:
             raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND, param="source")
         agreement = None
@@ -327,6 +416,15 @@ class Purchases:
             raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND, param="source")
         check_agreed_use(token, agreement)
         return _Credential(token.summary, stored=token, agreement=agreement)
+
+    async def _find_stored(
+        self, uow: UnitOfWork, source: FromStoredToken | FromKnownToken, tenant: Tenant
+    ) -> StoredToken | None:
+        if isinstance(source, FromKnownToken):
+            return await uow.stored_tokens.find_by_id(tenant, source.token_id)
+        kinds = (source.kind,) if source.kind else tuple(StoredTokenKind)
+        macs = [self._secrets.token_mac(source.token, _TOKEN_CLASSES[kind], tenant) for kind in kinds]
+        return await uow.stored_tokens.find(tenant, macs)
 
     def _payment(
         self, command: Pay, context: Context[PaymentView], plan: _Plan, credential: _Credential
@@ -413,8 +511,7 @@ class Purchases:
             elif isinstance(source, FromCredential):
                 token = await uow.stored_tokens.find_by_id(tenant, source.token_id)
             else:
-                macs = [self._secrets.token_mac(source.token, c, tenant) for c in _TOKEN_CLASSES.values()]
-                token = await uow.stored_tokens.find(tenant, macs)
+                token = await self._find_stored(uow, source, tenant)
             if token is None:
                 return None
             permit = await self._vaulting.permit(
@@ -434,6 +531,7 @@ class Purchases:
         if isinstance(token, StoredToken) or not isinstance(source, FromSingleUseToken):
             assert isinstance(token, StoredToken), "only a single-use source finds a single-use token"
             return self._vaulting.open_stored(permit, token)[0]
+        assert isinstance(source, FromSingleUseToken), "only its string finds a single-use token"
         return self._vaulting.open_single_use(permit, token, source.token)[0]
 
     # --- between the transactions ----------------------------------------------------------------
@@ -445,9 +543,9 @@ class Purchases:
         elif permit is None:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND)
         elif credential.stored is not None:
-            cvc = source.cvc if isinstance(source, FromStoredToken) else None
+            cvc = source.cvc if isinstance(source, FromStoredToken | FromKnownToken) else None
             instrument, payer = self._vaulting.open_stored(permit, credential.stored, cvc)
-        elif credential.single_use is not None and isinstance(source, FromSingleUseToken):
+        elif isinstance(source, FromSingleUseToken) and credential.single_use is not None:
             instrument, payer = self._vaulting.open_single_use(permit, credential.single_use, source.token)
         else:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND)
@@ -489,14 +587,18 @@ class Purchases:
         )
 
     async def _fail(
-        self, reserved: _Reserved, context: Context[PaymentView], claim: Claim[PaymentView]
+        self,
+        reserved: _Reserved,
+        context: Context[PaymentView],
+        claim: Claim[PaymentView],
+        alongside: Alongside | None,
     ) -> None:
         """Close an operation that was certainly not sent: its token and its key are free again.
 
         Unless recovery was faster; then it is recovery that closes it.
         """
 
-        async def work(uow: UnitOfWork) -> Recorded:
+        async def work(uow: UnitOfWork) -> tuple[Event, ...]:
             recorded = await self._ledger.record(
                 uow,
                 reserved.operation,
@@ -507,10 +609,9 @@ class Purchases:
             if recorded.first:
                 # What recovery has taken over keeps its key: a repetition learns what came of it.
                 await claim.abandon(uow)
-            return recorded
+            return await _with_company(uow, recorded, alongside)
 
-        recorded = await self._storage.write(work)
-        self._telemetry.observe(recorded.events)
+        self._telemetry.observe(await self._storage.write(work))
 
     # --- second transaction ----------------------------------------------------------------------
 
@@ -522,13 +623,29 @@ class Purchases:
         instrument: PaymentInstrument,
         payer: PayerDetails,
         outcome: Outcome,
-    ) -> _Kept | None:
-        """Seal the credential that is to be stored, if the payment went well."""
-        if command.save is None or not isinstance(outcome, Approved | Pending):
-            return None
-        tenant, save = context.principal.tenant, command.save
+    ) -> list[_Kept]:
+        """Seal the credentials that are to be stored, if the payment went well."""
+        if not isinstance(outcome, Approved | Pending):
+            return []
+        saves = [save for save in (command.save, command.save_also) if save is not None]
+        return [self._kept(save, context, reserved, instrument, payer, outcome) for save in saves]
+
+    def _kept(
+        self,
+        save: SaveCredential,
+        context: Context[PaymentView],
+        reserved: _Reserved,
+        instrument: PaymentInstrument,
+        payer: PayerDetails,
+        outcome: Outcome,
+    ) -> _Kept:
+        tenant = context.principal.tenant
         recurrence = save.kind is StoredTokenKind.RECURRENCE_TOKEN
         token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[save.kind]))
+        shape = context.rules.stored_shapes[save.kind.value]
+        string = None if shape.may_collide else self._ids.token(shape)
+        if context.rules.shows_stored_again:
+            payer = replace(payer, token=string)
         linked = outcome.network_transaction_id if isinstance(outcome, Approved) else None
         agreement = None
         if recurrence and save.agreement_id is None:
@@ -559,7 +676,7 @@ class Purchases:
             facts=check_facts(save.facts),
             name=save.name,
         )
-        return _Kept(token, payer, agreement)
+        return _Kept(token, string, payer, agreement)
 
     async def _settle(
         self,
@@ -568,13 +685,15 @@ class Purchases:
         claim: Claim[PaymentView],
         reserved: _Reserved,
         outcome: Outcome,
-        kept: _Kept | None,
-    ) -> tuple[Recorded, PaymentView]:
+        kept: Sequence[_Kept],
+        alongside: Alongside | None,
+    ) -> tuple[tuple[Event, ...], PaymentView]:
         payment = reserved.payment
-        saved = None
-        if kept is not None:
-            agreement_id = kept.token.agreement_id or payment.agreement_id
-            payment = replace(payment, saved_token_id=kept.token.id, agreement_id=agreement_id)
+        saved = list[StoredTokenView]()
+        if kept:
+            first = kept[0].token
+            agreement_id = first.agreement_id or payment.agreement_id
+            payment = replace(payment, saved_token_id=first.id, agreement_id=agreement_id)
         recorded = await self._ledger.record(
             uow,
             reserved.operation,
@@ -583,26 +702,25 @@ class Purchases:
             policy=context.rules.on_decline,
             clock_offset=context.principal.clock_offset,
         )
-        if recorded.first and kept is not None:
-            saved = await self._store(uow, kept, context)
         if recorded.first:
+            saved = [await self._store(uow, one, context) for one in kept]
             await self._link(uow, reserved.credential, outcome)
         stored = reserved.credential.stored
         view = PaymentView(
             recorded.payment,
             (recorded.operation,),
-            saved=saved,
+            saved=saved[0] if saved else None,
             operation=recorded.operation,
             credential=StoredTokenView(stored) if stored else None,
         )
         await claim.finish(uow, view)
-        return recorded, view
+        return await _with_company(uow, recorded, alongside, saved), view
 
     async def _store(self, uow: UnitOfWork, kept: _Kept, context: Context[PaymentView]) -> StoredTokenView:
         if kept.agreement is not None:
             await uow.agreements.insert(kept.agreement)
         shape = context.rules.stored_shapes[kept.token.kind.value]
-        token, string = await with_fresh_string(uow, kept.token, shape, self._ids, self._secrets)
+        token, string = await with_string(uow, kept.token, shape, self._ids, self._secrets, drawn=kept.string)
         await uow.stored_tokens.insert(token)
         event = self._ids.event(
             EventType.STORED_TOKEN_CREATED,
@@ -645,6 +763,17 @@ async def _note_replacement(uow: UnitOfWork, payment: Payment, replaced_id: Paym
     if REPLACED_BY in replaced.facts:
         raise Conflict(ErrorCode.PAYMENT_STATE_CONFLICT)
     await uow.payments.amend(replace(replaced, facts={**replaced.facts, REPLACED_BY: payment.id}))
+
+
+async def _with_company(
+    uow: UnitOfWork, recorded: Recorded, alongside: Alongside | None, saved: Sequence[StoredTokenView] = ()
+) -> tuple[Event, ...]:
+    """Let what goes alongside hear what was recorded; give all events of the transaction."""
+    if alongside is None:
+        return recorded.events
+    more = await alongside.settle(uow, recorded.payment, saved)
+    await uow.events.append(more)
+    return (*recorded.events, *more)
 
 
 def _explain(

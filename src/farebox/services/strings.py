@@ -17,19 +17,32 @@ TOKEN_CLASSES = {
 }
 
 
-async def with_fresh_string(
-    uow: UnitOfWork, token: StoredToken, shape: TokenShape, ids: Ids, secrets: Secrets
+async def with_string(
+    uow: UnitOfWork,
+    token: StoredToken,
+    shape: TokenShape,
+    ids: Ids,
+    secrets: Secrets,
+    *,
+    drawn: TokenString | None,
 ) -> tuple[StoredToken, TokenString]:
-    """Draw a string that no credential of the tenant has or had, and put its digest into the token.
+    """Put the digest of its string into a token that is about to be stored.
 
-    Only short shapes are looked up; the unique index stands behind either kind.
+    Args:
+        uow: the transaction that stores it.
+        token: without a digest.
+        shape: of the string.
+        ids: draws strings.
+        secrets: digests them.
+        drawn: the string, where none of this shape can be taken; none draws one that no credential of the
+            tenant has or had. The unique index stands behind either kind.
 
     Raises:
         Unavailable: `storage_busy` when every string that was drawn is taken.
     """
     for _ in range(_DRAWS_MAX):
-        string = ids.token(shape)
+        string = drawn or ids.token(shape)
         mac = secrets.token_mac(string, TOKEN_CLASSES[token.kind], token.tenant)
-        if not shape.may_collide or await uow.stored_tokens.find(token.tenant, (mac,)) is None:
+        if drawn is not None or await uow.stored_tokens.find(token.tenant, (mac,)) is None:
             return replace(token, token_mac=mac, shown_string=string if shape.is_shown else None), string
     raise Unavailable(ErrorCode.STORAGE_BUSY)

@@ -13,11 +13,14 @@ from farebox.domain.frozen import frozen
 from farebox.ports.processors import Processor, Sandbox
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage
-from farebox.ports.system import Clock
+from farebox.ports.system import Clock, Randomness
 from farebox.ports.telemetry import Telemetry
 from farebox.services import commands
 from farebox.services.access import Access
 from farebox.services.application import Application, Handler
+from farebox.services.checkout import Checkout
+from farebox.services.checkout_books import CheckoutBooks
+from farebox.services.checkout_payments import CheckoutPayments
 from farebox.services.credentials import Credentials
 from farebox.services.customers import Customers
 from farebox.services.documents import Documents
@@ -55,6 +58,8 @@ class UseCases:
     tokenization: Tokenization
     recovery: Recovery
     sandbox: SandboxCommands
+    checkout: Checkout
+    checkout_payments: CheckoutPayments
     durability: Durability
     subscriptions: Subscriptions
 
@@ -68,6 +73,7 @@ def build_use_cases(
     sandbox: Sandbox,
     clock: Clock,
     ids: Ids,
+    randomness: Randomness,
     telemetry: Telemetry,
     access: Access,
     bin_length: int = 6,
@@ -84,6 +90,7 @@ def build_use_cases(
         sandbox: the hands on test mode's acquirer.
         clock: this node's.
         ids: names new things.
+        randomness: draws the addresses of checkout pages.
         telemetry: is told what happened.
         access: who is asking; it is told whose test clock has moved, because it remembers principals.
         bin_length: 6 or 8 (SEC-04).
@@ -145,6 +152,25 @@ def build_use_cases(
         routing=routing,
         ledger=ledger,
     )
+    books = CheckoutBooks(secrets=secrets, clock=clock, ids=ids)
+    checkout = Checkout(
+        storage=storage,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+        randomness=randomness,
+        telemetry=telemetry,
+        follow_ups=follow_ups,
+        books=books,
+    )
+    checkout_payments = CheckoutPayments(
+        storage=storage,
+        secrets=secrets,
+        clock=clock,
+        telemetry=telemetry,
+        purchases=purchases,
+        books=books,
+    )
     sandbox_commands = SandboxCommands(
         storage=storage,
         clock=clock,
@@ -166,16 +192,27 @@ def build_use_cases(
         follow_ups=follow_ups,
         credentials=credentials,
         customers=Customers(storage=storage, clock=clock, ids=ids, telemetry=telemetry),
-        reporting=Reporting(storage),
+        reporting=Reporting(storage, secrets),
         sandbox=sandbox_commands,
         documents=Documents(storage=storage, clock=clock, ids=ids),
+        checkout=checkout,
+        checkout_payments=checkout_payments,
         access=access,
         subscriptions=subscriptions,
     )
     application = parts.application(
         handlers, storage=storage, secrets=secrets, clock=clock, telemetry=telemetry
     )
-    return UseCases(application, tokenization, recovery, sandbox_commands, durability, subscriptions)
+    return UseCases(
+        application,
+        tokenization,
+        recovery,
+        sandbox_commands,
+        checkout,
+        checkout_payments,
+        durability,
+        subscriptions,
+    )
 
 
 def _handlers(
@@ -188,6 +225,8 @@ def _handlers(
     reporting: Reporting,
     sandbox: SandboxCommands,
     documents: Documents,
+    checkout: Checkout,
+    checkout_payments: CheckoutPayments,
     access: Access,
     subscriptions: Subscriptions,
 ) -> Mapping[type[commands.Command[Any]], Handler]:
@@ -200,6 +239,9 @@ def _handlers(
         commands.Pay: purchases.pay,
         commands.FollowUp: follow_ups.follow_up,
         commands.GetPayment: reporting.payment,
+        commands.GetOperation: reporting.operation,
+        commands.GetPaymentByKey: reporting.payment_by_key,
+        commands.FindNumbered: reporting.find_numbered,
         commands.ListPayments: reporting.payments,
         commands.GetPaymentOf: reporting.payment_of,
         commands.ListOperations: reporting.operations,
@@ -227,6 +269,16 @@ def _handlers(
         commands.ListDocuments: documents.page,
         commands.UpdateDocument: documents.update,
         commands.DeleteDocument: documents.delete,
+        commands.CreateCheckoutSession: checkout.create,
+        commands.PayNewCheckoutSession: checkout_payments.pay_new,
+        commands.GetCheckoutSession: checkout.get,
+        commands.ListCheckoutSessions: checkout.page,
+        commands.UpdateCheckoutSession: checkout.update,
+        commands.LockCheckoutSession: checkout.lock,
+        commands.CancelCheckoutSession: checkout.cancel,
+        commands.ViewCheckoutSession: checkout.view,
+        commands.PayCheckoutSession: checkout_payments.pay,
+        commands.AbandonCheckoutSession: checkout.abandon,
         commands.IssueAccessToken: access.issue,
         commands.CreateSubscription: subscriptions.create,
         commands.GetSubscription: subscriptions.get,
@@ -237,5 +289,6 @@ def _handlers(
         commands.MoveClock: sandbox.move_clock,
         commands.AddFault: sandbox.add_fault,
         commands.ClearFaults: sandbox.clear_faults,
+        commands.DecidePending: sandbox.decide_pending,
         commands.CloseBatch: sandbox.close_batch,
     }

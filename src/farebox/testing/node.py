@@ -15,6 +15,8 @@ from farebox.ports.system import Clock, Randomness
 from farebox.ports.vault import Vault
 from farebox.services.access import Access
 from farebox.services.application import Application
+from farebox.services.checkout import Checkout
+from farebox.services.checkout_payments import CheckoutPayments
 from farebox.services.ids import Ids
 from farebox.services.recovery import Recovery
 from farebox.services.tokenization import Tokenization
@@ -59,6 +61,8 @@ class Node:
     application: Application
     tokenization: Tokenization
     recovery: Recovery
+    checkout: Checkout
+    checkout_payments: CheckoutPayments
     access: Access
     telemetry: SilentTelemetry
 
@@ -85,8 +89,17 @@ def build_node(
         sandbox=sandbox,
         clock=clock,
         ids=ids,
+        randomness=randomness,
         telemetry=telemetry,
         access=access,
         parts=parts,
     )
-    return Node(use_cases.application, use_cases.tokenization, use_cases.recovery, access, telemetry)
+    return Node(
+        use_cases.application,
+        use_cases.tokenization,
+        use_cases.recovery,
+        use_cases.checkout,
+        use_cases.checkout_payments,
+        access,
+        telemetry,
+    )

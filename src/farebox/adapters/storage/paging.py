@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import LiteralString, TypeVar
 
-from farebox.adapters.storage.connection import Connection, Row, Value
+from farebox.adapters.storage.connection import Connection, Row, Value, to_us
 from farebox.domain.access import Tenant
 from farebox.domain.errors import ErrorCode, InvalidRequest
 from farebox.domain.frozen import frozen
@@ -67,6 +67,12 @@ async def page_of(
         else:
             sql = sql + " AND " + filters[name].column + " IN (" + _join(places) + ")"
         values += wanted
+    if page.since is not None:
+        sql = sql + " AND created_at >= " + _PLACES[len(values)]
+        values.append(to_us(page.since))
+    if page.until is not None:
+        sql = sql + " AND created_at < " + _PLACES[len(values)]
+        values.append(to_us(page.until))
     is_upwards = page.after is None and page.before is not None
     low, high, limit = _PLACES[len(values) : len(values) + 3]
     order: LiteralString = " ORDER BY id ASC LIMIT " if is_upwards else " ORDER BY id DESC LIMIT "

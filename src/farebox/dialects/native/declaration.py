@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from farebox.dialects.dialect import BearerKey, Dialect, InHeader, NoBody, NoQuery, Route
-from farebox.dialects.native import mapping, wire
+from farebox.dialects.native import checkout, mapping, wire
 from farebox.dialects.native.errors import ERRORS, write_error
 from farebox.domain.tokens import TokenRules
 
@@ -346,5 +346,6 @@ NATIVE = Dialect(
             summary="Close the sandbox acquirer's batch (test mode)",
             is_idempotent=True,
         ),
+        *checkout.ROUTES,
     ),
 )

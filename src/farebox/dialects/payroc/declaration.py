@@ -27,6 +27,7 @@ PAYROC = Dialect(
     title="Payroc",
     authentication=BEARER_TOKEN,
     idempotency=UuidInHeader(),
+    repetitions_come_first=True,
     bound_by_refusals=frozenset({400}),
     tokens=TokenRules(
         lifetime_s=1800,

@@ -12,7 +12,7 @@ from farebox.dialects.payroc.mapping.common import at, facts_of, members, refuse
 from farebox.dialects.payroc.wire import instruments as wire
 from farebox.dialects.payroc.wire.common import Link, SecureTokenSummary
 from farebox.domain.access import Mode
-from farebox.domain.bank_accounts import parse_ach, parse_pad
+from farebox.domain.bank_accounts import AchAccount, PadAccount, parse_ach, parse_pad
 from farebox.domain.card_brands import brand_table
 from farebox.domain.card_reading import parse_chip, parse_track, stand_in_for_encrypted
 from farebox.domain.cards import Card, parse_cvc, parse_expiry, parse_pan
@@ -57,7 +57,12 @@ class ReadInstrument:
     @property
     def holder_name(self) -> str | None:
         """Give the name on card or account."""
-        return self.instrument.holder_name
+        return holder_name_of(self.instrument)
+
+
+def holder_name_of(instrument: PaymentInstrument) -> str | None:
+    """Give the name on a card or a bank account."""
+    return instrument.holder_name if isinstance(instrument, Card | AchAccount | PadAccount) else None
 
 
 def read_card(

@@ -24,6 +24,7 @@ from farebox.dialects.payroc.mapping.common import (
 from farebox.dialects.payroc.mapping.instruments import (
     ReadInstrument,
     customer_name,
+    holder_name_of,
     read_bank,
     read_card,
     write_source,
@@ -363,7 +364,7 @@ def _change(
     ) -> tuple[PaymentInstrument, PayerDetails]:
         with at("source"):
             changed = _changed(instrument, source)
-        return changed, replace(details, holder_name=changed.holder_name)
+        return changed, replace(details, holder_name=holder_name_of(changed))
 
     return change
 
