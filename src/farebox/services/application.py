@@ -104,10 +104,10 @@ class Application:
     async def _look_first_unless_known(
         self, command: Then[Any, R], context: Context[R], claim: Claim[R]
     ) -> Command[R] | IdempotencyRecord:
-        """Give the command that acts, or what is remembered of a request whose repetitions come first.
+        """Give the command that acts, or what is remembered where repetitions come first.
 
-        Such a repetition gets the first answer whatever a look would find now, and also when the first request
-        is answered while this one looks.
+        Such a repetition gets the first answer whatever a look would find now, and also when the first
+        request is answered while this one looks.
         """
         known = await self._remembered(claim, context)
         if known is not None:
