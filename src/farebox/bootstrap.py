@@ -46,6 +46,7 @@ from farebox.config.settings import Kek, Settings
 from farebox.dialects.bamboo.declaration import BAMBOO
 from farebox.dialects.engine import Engine
 from farebox.dialects.native.declaration import NATIVE
+from farebox.dialects.payroc.declaration import PAYROC
 from farebox.dialects.rate_limit import RateLimit
 from farebox.domain.access import Mode, Tenant
 from farebox.domain.errors import MESSAGES, ConfigurationError, ErrorCode, Unavailable
@@ -69,7 +70,7 @@ from farebox.web.pages import ErrorText, pages, render_page
 from farebox.web.server import Listener, Tls, build_server, open_sockets
 from farebox.worker.loops import Job, Worker
 
-DIALECTS = (NATIVE, BAMBOO)
+DIALECTS = (NATIVE, BAMBOO, PAYROC)
 SANDBOX_FILE = "sandbox.sqlite3"
 LOCK_FILE = "server.lock"
 FIRST_MERCHANT = "First merchant"
@@ -282,6 +283,7 @@ def jobs(services: Services) -> tuple[Job, ...]:
     found = [
         Job("expire", 5.0, services.use_cases.tokenization.expire_due),
         Job("recover", 1.0, services.use_cases.recovery.run_once),
+        Job("bill", 5.0, services.use_cases.subscriptions.bill_due),
         Job("follow", 1.0, services.use_cases.checkout_payments.follow_payments),
         Job("expire_checkouts", 5.0, services.use_cases.checkout.expire_due),
         Job("retain", 3600.0, services.retention.purge),

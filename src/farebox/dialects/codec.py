@@ -344,10 +344,18 @@ def _names(struct: type[msgspec.Struct]) -> dict[str, Any]:
     return {one.encode_name.lower(): one for one in msgspec.structs.fields(struct)}
 
 
-def _struct_of(type_: Any) -> type[msgspec.Struct] | None:
-    """Give the struct that a type is or may be; nothing for a union of several."""
+def _struct_of(type_: Any, value: Any = None) -> type[msgspec.Struct] | None:
+    """Give the struct that a type is or may be; of a union of several the one whose tag the value has."""
     found = [one for one in _alternatives(type_) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
-    return found[0] if len(found) == 1 else None
+    if len(found) == 1:
+        return found[0]
+    for one in found:
+        config = one.__struct_config__
+        if config.tag is not None and isinstance(value, dict):
+            tag = cast("dict[str, Any]", value).get(config.tag_field or "type")
+            if tag == config.tag:
+                return one
+    return None
 
 
 def _item_type(type_: Any) -> Any:
@@ -379,7 +387,7 @@ def decode_all(value: Any, into: type[T], *, strict: bool) -> T:
 
 def _problems(value: Any, into: Any, path: str, *, strict: bool) -> list[Problem]:
     """Look at each member by itself; where a struct lies deeper, at its members."""
-    struct = _struct_of(into)
+    struct = _struct_of(into, value)
     if struct is None or not isinstance(value, dict):
         return _items(value, into, path, strict=strict)
     members = cast("dict[str, Any]", value)

@@ -451,6 +451,10 @@ class Dialect:
     write_headers: Callable[[WireRequest | None, RequestId], Sequence[tuple[bytes, bytes]]] | None = None
     """Headers of every answer, beside the request id."""
     idempotency: Idempotency | None = None
+    repetitions_come_first: bool = False
+    """Answer a known idempotency key before a reader's chain looks at anything."""
+    bound_by_refusals: frozenset[int] = frozenset()
+    """Statuses of refusals that bind an idempotency key to the request that was refused."""
     error_media_type: bytes = b"application/json"
     request_id_header: bytes = b"request-id"
     """Lower case, as every header name in ASGI."""

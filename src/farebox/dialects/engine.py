@@ -7,7 +7,7 @@ repetition gets the same bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -60,6 +60,7 @@ from farebox.services.ids import Ids
 UNMATCHED = "(unmatched)"
 _NO_BODY: Any = NoBody()
 _NOTHING: Mapping[str, str] = {}
+_NO_MEMBERS: Any = {}
 RenderPage = Callable[[PageView], tuple[Sequence[tuple[bytes, bytes]], bytes]]
 """Gives a page's headers, its content type among them, and its bytes."""
 _COMMON_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
@@ -272,7 +273,39 @@ class Engine:
         request_id: RequestId,
     ) -> tuple[_Written, bool]:
         """Give what is answered and whether this is an answer given before."""
-        plain, body = self._decode(route, request)
+        plain = self._parse(route, request)
+        idempotency = self._idempotency(route, path, request, plain)
+        context: Context[Any] = Context(
+            principal=principal,
+            dialect=self.dialect.name,
+            rules=self.dialect.tokens,
+            request_id=request_id,
+            render=_pack_nothing,
+            idempotency=idempotency,
+        )
+        try:
+            return await self._execute(route, path, request, plain, context)
+        except FareboxError as error:
+            if (
+                idempotency is None
+                or self._wire_error(error, route).status not in self.dialect.bound_by_refusals
+            ):
+                raise
+            response = self.refuse(error, request_id, route.path, route, request)
+            refused = _Written(response.status, _stored_headers(response), response.body)
+            answer = await self._application.refuse(context, _pack(refused))
+            return _unpack(answer), answer != _pack(refused)
+
+    async def _execute(
+        self,
+        route: AnyRoute,
+        path: Mapping[str, str],
+        request: WireRequest,
+        plain: Any,
+        context: Context[Any],
+    ) -> tuple[_Written, bool]:
+        principal = context.principal
+        body = self._decoded(plain, route)
         call: Call[Any, Any] = Call(
             body=body,
             query=decode_query(request.query, route.query, self.dialect.reading),
@@ -292,14 +325,10 @@ class Engine:
                 answer = Answer(answer)
             return _write(answer, route.status, JSON, self._render_page)
 
-        context: Context[Any] = Context(
-            principal=principal,
-            dialect=self.dialect.name,
-            rules=self.dialect.tokens,
-            request_id=request_id,
-            render=lambda result: _pack(render(result)),
-            idempotency=self._idempotency(route, path, request, plain),
-        )
+        def packed(result: Any) -> bytes:
+            return _pack(render(result))
+
+        context = replace(context, render=packed)
         done = await self._application.execute(command, context)
         if isinstance(done, Executed):
             if done.answer is None:
@@ -307,14 +336,14 @@ class Engine:
             return _unpack(done.answer), False
         return _unpack(done.answer), True
 
-    def _decode(self, route: AnyRoute, request: WireRequest) -> tuple[Any, Any]:
-        """Give the body as plain values, for the fingerprint, and as the route's struct."""
+    def _parse(self, route: AnyRoute, request: WireRequest) -> Any:
+        """Give the body as plain values; `_NO_MEMBERS` where there is none."""
         reading = self.dialect.reading
         if reading.checks_accept and not _accepts_json(request.headers.get(b"accept", b"")):
             raise InvalidRequest(ErrorCode.NOT_ACCEPTABLE)
         body = b"" if request.method in reading.bodiless_methods else request.body
         if not body or body.strip() in reading.empty_bodies:
-            return {}, _NO_BODY if route.body is NoBody else self._decoded({}, route)
+            return _NO_MEMBERS
         media_type = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if not _reads(media_type, reading.media_types | route.media_types):
             raise InvalidRequest(ErrorCode.MEDIA_TYPE_UNSUPPORTED)
@@ -323,9 +352,12 @@ class Engine:
             plain = without_nulls(plain)
         if reading.ignores_case:
             plain = with_known_names(plain, route.body)
-        return plain, self._decoded(plain, route)
+        return plain
 
     def _decoded(self, plain: Any, route: AnyRoute) -> Any:
+        """Give the body as the route's struct."""
+        if plain is _NO_MEMBERS and route.body is NoBody:
+            return _NO_BODY
         reading = self.dialect.reading
         is_strict = not reading.coerces and FORM not in route.media_types
         if reading.names_every_problem:
@@ -342,7 +374,8 @@ class Engine:
         if key is None:
             return None
         kind = idempotency.kind(self.dialect.name, route)
-        return IdempotencyRequest(key, kind, canonical(idempotency.repeated(route, path, plain)))
+        repeated = canonical(idempotency.repeated(route, path, plain))
+        return IdempotencyRequest(key, kind, repeated, comes_first=self.dialect.repetitions_come_first)
 
 
 def _segments(path: str, *, collapses: bool) -> list[str]:
@@ -397,6 +430,15 @@ def _write(answer: Answer, status: int, media_type: bytes, render_page: RenderPa
         return _Written(status, list(answer.headers), b"")
     body = answer.body if isinstance(answer.body, bytes) else encode(answer.body)
     return _Written(status, [(b"content-type", answer.media_type or media_type), *answer.headers], body)
+
+
+def _pack_nothing(result: Any) -> bytes:
+    raise AssertionError("the writer is known before anything is rendered")
+
+
+def _stored_headers(response: WireResponse) -> list[tuple[bytes, bytes]]:
+    """Give the headers that belong to a stored refusal; the others are made anew with every answer."""
+    return [header for header in response.headers if header[0] == b"content-type"]
 
 
 def _pack(written: _Written) -> bytes:

@@ -53,6 +53,11 @@ def luhn_valid(digits: str) -> bool:
     return total % 10 == 0
 
 
+def luhn_digit(digits: str) -> str:
+    """Give the check digit that makes `digits` and it Luhn-valid."""
+    return next(digit for digit in "0123456789" if luhn_valid(digits + digit))
+
+
 @frozen
 class Pan:
     """A card number and what may be said of it. Made by `parse_pan` alone."""

@@ -43,6 +43,18 @@ class Agreement:
     version: int = 1
 
 
+def check_agreed_use(token: StoredToken, agreement: Agreement | None) -> None:
+    """Tell whether the merchant alone may use a credential under an agreement that is named beside it.
+
+    Raises:
+        Conflict: `token_class_mismatch` or `agreement_ended`.
+    """
+    if agreement is None or agreement.reference != token.id:
+        raise Conflict(ErrorCode.TOKEN_CLASS_MISMATCH, param="source")
+    if agreement.state is AgreementState.ENDED:
+        raise Conflict(ErrorCode.AGREEMENT_ENDED, param="source")
+
+
 def check_use(
     token: StoredToken, agreement: Agreement | None, *, initiator: Initiator, has_cvc: bool
 ) -> None:

@@ -28,6 +28,7 @@ EventId = NewType("EventId", str)
 DocumentId = NewType("DocumentId", str)
 CheckoutSessionId = NewType("CheckoutSessionId", str)
 RequestId = NewType("RequestId", str)
+SubscriptionId = NewType("SubscriptionId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 26
@@ -67,6 +68,46 @@ def new_id(prefix: str, *, unix_us: int, entropy: bytes) -> str:
     variant = _PAIRS[(fraction & 63) << 4 | 0b10 << 2 | entropy[12] & 3]
     random = entropy[:12].translate(_LETTERS).decode()
     return f"{prefix}_{_milliseconds(unix_ms)}{version}{variant}{random}"
+
+
+SHORT_LENGTH = 10
+_SHORT_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SHORT_EPOCH_MS = 1_577_836_800_000
+"""2020-01-01, so that ten characters last until 2048."""
+_RANDOM_BITS = (1 << 62) - 1
+
+
+@frozen
+class IdRange:
+    """All ids of one prefix and one moment: nearly always one, because the moment is a microsecond."""
+
+    first: str
+    last: str
+
+
+def short_id(text: str) -> str:
+    """Write the moment in an id as ten characters A-Z and 0-9, for protocols that have no room for more.
+
+    The moment is a millisecond and its 4096th part. What was made later sorts later.
+    """
+    value = 0
+    for character in text.rpartition("_")[2]:
+        value = value << 5 | _ALPHABET.index(character)
+    moment = ((value >> 80) - _SHORT_EPOCH_MS) << 12 | (value >> 64 & 0xFFF)
+    digits: list[str] = []
+    for _ in range(SHORT_LENGTH):
+        moment, digit = divmod(moment, 36)
+        digits.append(_SHORT_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def range_of_short_id(text: str, prefix: str) -> IdRange | None:
+    """Give the ids that a short id may stand for; nothing when it is none."""
+    if len(text) != SHORT_LENGTH or any(character not in _SHORT_ALPHABET for character in text):
+        return None
+    unix_ms, fraction = divmod(int(text, 36), 4096)
+    low = (unix_ms + _SHORT_EPOCH_MS) << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62
+    return IdRange(f"{prefix}_{base32(low, _LENGTH)}", f"{prefix}_{base32(low | _RANDOM_BITS, _LENGTH)}")
 
 
 def has_shape(text: str, prefix: str) -> bool:

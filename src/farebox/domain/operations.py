@@ -34,6 +34,8 @@ class OperationKind(StrEnum):
     VERIFICATION = "verification"
     CREDIT = "credit"
     """Money to an instrument without an earlier payment."""
+    INCREMENT = "increment"
+    """More money for an authorization or a purchase that is not settled yet, as a tip is."""
 
 
 class OperationState(StrEnum):
@@ -189,6 +191,8 @@ class Movement(StrEnum):
     VOID_CAPTURE = "void_capture"
     VOID_PURCHASE = "void_purchase"
     VOID_REFUND = "void_refund"
+    INCREMENT_AUTHORIZATION = "increment_authorization"
+    INCREMENT_PURCHASE = "increment_purchase"
 
 
 _VOIDS: Mapping[OperationKind, Movement] = {
@@ -207,6 +211,9 @@ def movement_of(kind: OperationKind, target_kind: OperationKind | None) -> Movem
             return Movement.CAPTURE
         case OperationKind.REFUND:
             return Movement.REFUND
+        case OperationKind.INCREMENT:
+            is_purchase = target_kind is OperationKind.PURCHASE
+            return Movement.INCREMENT_PURCHASE if is_purchase else Movement.INCREMENT_AUTHORIZATION
         case OperationKind.VOID:
             return _VOIDS.get(target_kind or OperationKind.AUTHORIZATION)
         case _:

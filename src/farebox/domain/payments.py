@@ -23,6 +23,7 @@ from farebox.domain.facts import Facts
 from farebox.domain.frozen import evolve, frozen
 from farebox.domain.ids import AgreementId, CustomerId, PaymentId, SingleUseTokenId, StoredTokenId
 from farebox.domain.instruments import InstrumentSummary
+from farebox.domain.money import AMOUNT_MINOR_MAX
 from farebox.domain.operations import Initiator, Movement, OperationKind, OperationState, Reason
 
 
@@ -126,6 +127,12 @@ class Payment:
         )
 
     @property
+    def incrementable_minor(self) -> int:
+        """Give how much may be added; nothing once all of it was taken back."""
+        is_gone = self.voided_minor + self.voiding_minor >= self.authorized_minor
+        return 0 if is_gone else AMOUNT_MINOR_MAX - self.authorized_minor
+
+    @property
     def refundable_minor(self) -> int:
         """Give what is left to refund, holds counted."""
         return self.captured_minor - self.refunded_minor - self.refunding_minor
@@ -187,11 +194,20 @@ _EFFECTS: Mapping[Movement, _Effect] = {
     Movement.VOID_REFUND: _Effect(
         None, "refunded_minor", ErrorCode.AMOUNT_EXCEEDS_CAPTURED, {"refunded_minor": -1}
     ),
+    # What is added is nobody's to spend until it is approved, so nothing is held either.
+    Movement.INCREMENT_AUTHORIZATION: _Effect(
+        None, "incrementable_minor", ErrorCode.AMOUNT_INVALID, {"authorized_minor": 1}
+    ),
+    Movement.INCREMENT_PURCHASE: _Effect(
+        None, "incrementable_minor", ErrorCode.AMOUNT_INVALID, {"authorized_minor": 1, "captured_minor": 1}
+    ),
 }
 
 _MOVEMENTS_OF: Mapping[OperationKind, frozenset[Movement]] = {
-    OperationKind.AUTHORIZATION: frozenset(Movement) - {Movement.VOID_PURCHASE},
-    OperationKind.PURCHASE: frozenset({Movement.REFUND, Movement.VOID_PURCHASE, Movement.VOID_REFUND}),
+    OperationKind.AUTHORIZATION: frozenset(Movement) - {Movement.VOID_PURCHASE, Movement.INCREMENT_PURCHASE},
+    OperationKind.PURCHASE: frozenset(
+        {Movement.REFUND, Movement.VOID_PURCHASE, Movement.VOID_REFUND, Movement.INCREMENT_PURCHASE}
+    ),
     OperationKind.CREDIT: frozenset({Movement.VOID_PURCHASE}),
     OperationKind.VERIFICATION: frozenset(),
 }

@@ -17,6 +17,7 @@ from functools import cache
 from typing import NewType
 
 from farebox.domain.access import Tenant
+from farebox.domain.cards import luhn_digit
 from farebox.domain.facts import Facts
 from farebox.domain.frozen import frozen
 from farebox.domain.ids import AgreementId, CustomerId, OperationId, SingleUseTokenId, StoredTokenId
@@ -93,7 +94,18 @@ class TokenShape:
     alphabet: str
     length: int
     suffix: str = ""
+    has_check_digit: bool = False
+    """Ends with a Luhn digit over all of it, prefix included; for shapes of digits."""
+    is_shown: bool = False
+    """The protocol shows the string with every answer, so it is kept beside the digest and is no secret."""
 
+    @property
+    def may_collide(self) -> bool:
+        """Tell whether a drawn string has to be looked up before it is given."""
+        return self.length * (len(self.alphabet).bit_length() - 1) < _COLLISION_FREE_BITS
+
+
+_COLLISION_FREE_BITS = 120
 
 BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
 NATIVE_SHAPES: Mapping[str, TokenShape] = {
@@ -128,7 +140,8 @@ def draw(alphabet: str, length: int, random_bytes: Callable[[int], bytes]) -> st
 
 def token_string(shape: TokenShape, random_bytes: Callable[[int], bytes]) -> TokenString:
     """Draw a token string in a dialect's shape (SEC-16)."""
-    return TokenString(shape.prefix + draw(shape.alphabet, shape.length, random_bytes) + shape.suffix)
+    string = shape.prefix + draw(shape.alphabet, shape.length, random_bytes) + shape.suffix
+    return TokenString(string + luhn_digit(string) if shape.has_check_digit else string)
 
 
 @frozen
@@ -147,6 +160,8 @@ class TokenRules:
     )
     looked_at_by: frozenset[OperationKind] = frozenset({OperationKind.VERIFICATION})
     on_decline: DeclinePolicy = DeclinePolicy.SPENDS
+    takes_expired_cards: bool = False
+    """Leave it to the issuer to refuse them."""
     verifications_max: int = 5
     shape: TokenShape = field(default_factory=lambda: NATIVE_SHAPES["single_use"])
     stored_shapes: Mapping[str, TokenShape] = field(default_factory=lambda: NATIVE_SHAPES)
@@ -249,3 +264,7 @@ class StoredToken:
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect that stored it wants back."""
     version: int = 1
+    name: str | None = None
+    """The merchant's own name for it, unique in the tenant, also after it is deleted."""
+    shown_string: TokenString | None = None
+    """Its string, where the protocol shows it with every answer (`TokenShape.is_shown`)."""

@@ -35,15 +35,18 @@ from farebox.domain.ids import (
     CustomerId,
     DocumentId,
     EventId,
+    IdRange,
     MerchantId,
     OperationId,
     PaymentId,
     SingleUseTokenId,
     StoredTokenId,
+    SubscriptionId,
 )
 from farebox.domain.merchants import ApiKey, Merchant, MerchantAccount
 from farebox.domain.operations import Operation
 from farebox.domain.payments import Payment
+from farebox.domain.subscriptions import Subscription
 from farebox.domain.tokens import SingleUseToken, StoredToken, TokenState
 from farebox.ports.keys import KeyRepository
 
@@ -60,8 +63,10 @@ class PageRequest:
     limit: int = 10
     after: str | None = None
     before: str | None = None
-    filters: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Equality on a closed set of columns which each list names."""
+    filters: Mapping[str, str | int | tuple[str, ...]] = field(
+        default_factory=dict[str, "str | int | tuple[str, ...]"]
+    )
+    """Conditions on a closed set of columns which each list names; a tuple means any of its values."""
     since: datetime | None = None
     """Only what was created at this instant or later, by the merchant's clock."""
     until: datetime | None = None
@@ -148,7 +153,17 @@ class SingleUseTokens(Protocol):
 class StoredTokens(Protocol):
     """Payment tokens and recurrence tokens."""
 
-    async def insert(self, token: StoredToken) -> None: ...
+    async def insert(self, token: StoredToken) -> None:
+        """Store a credential.
+
+        Raises:
+            Conflict: `name_already_used`.
+        """
+        ...
+
+    async def find_by_name(self, tenant: Tenant, name: str) -> StoredToken | None:
+        """Give the credential that has, or had, this name."""
+        ...
 
     async def find(self, tenant: Tenant, token_macs: Sequence[bytes]) -> StoredToken | None:
         """Give the active or deleted token with one of these digests (one per class)."""
@@ -209,8 +224,16 @@ class Payments(Protocol):
         """
         ...
 
+    async def amend(self, payment: Payment) -> bool:
+        """Write the facts where the stored version is the one given; it grows by one."""
+        ...
+
     async def page(self, tenant: Tenant, page: PageRequest) -> Page[Payment]:
-        """List; filters: `kind`, `status`, `reference`, `customer_id`, `agreement_id`, `stored_token_id`."""
+        """List.
+
+        Filters: `kind`, `status`, `reference`, `customer_id`, `agreement_id`, `stored_token_id`, `dialect`,
+        and `from_us`, `to_us` on the instant of creation by the merchant's clock.
+        """
         ...
 
 
@@ -288,6 +311,10 @@ class Operations(Protocol):
         self, tenant: Tenant, references: Sequence[str], settled_at: datetime
     ) -> Sequence[Operation]:
         """Note that the acquirer's batch took these approved operations; give those that were not yet."""
+        ...
+
+    async def page(self, tenant: Tenant, page: PageRequest) -> Page[Operation]:
+        """List; filters: `kind`, and `from_us`, `to_us` as for payments."""
         ...
 
     async def oldest_envelope_day(self) -> int | None:
@@ -408,6 +435,10 @@ class Merchants(Protocol):
 
     async def accounts(self, tenant: Tenant) -> Sequence[MerchantAccount]: ...
 
+    async def owners_of_account(self, dialect: str, name: str) -> Sequence[MerchantId]:
+        """Give the merchants that have an account of this name in a dialect; of all tenants."""
+        ...
+
     async def insert_key(self, key: ApiKey) -> None: ...
 
     async def find_key(self, key_mac: bytes) -> tuple[ApiKey, Merchant] | None:
@@ -489,6 +520,50 @@ class Sessions(Protocol):
         ...
 
 
+class Moments(Protocol):
+    """Finds ids of which only prefix and moment are known."""
+
+    async def ids(self, tenant: Tenant, ids: IdRange) -> Sequence[str]:
+        """Give the ids of payments, operations or documents within a range, at most two."""
+        ...
+
+
+class Subscriptions(Protocol):
+    """What is billed by a schedule."""
+
+    async def insert(self, subscription: Subscription) -> None:
+        """Store a subscription.
+
+        Raises:
+            Conflict: `name_already_used`.
+        """
+        ...
+
+    async def find(self, tenant: Tenant, subscription_id: SubscriptionId) -> Subscription | None: ...
+
+    async def find_by_name(self, tenant: Tenant, name: str) -> Subscription | None: ...
+
+    async def of_plan(self, tenant: Tenant, plan_id: str) -> Sequence[Subscription]:
+        """Give all of a plan's subscriptions, oldest first."""
+        ...
+
+    async def update(self, subscription: Subscription) -> bool:
+        """Write what may change where the stored version is the one given; it grows by one."""
+        ...
+
+    async def record_payment(self, subscription: Subscription, payment_id: PaymentId) -> None:
+        """Note the payment of the subscription's current period; the schema refuses a second one."""
+        ...
+
+    async def due(self, limit: int) -> Sequence[tuple[Subscription, timedelta]]:
+        """Give automatic ones whose day has come by their merchant's clock, and how far that is ahead."""
+        ...
+
+    async def page(self, tenant: Tenant, page: PageRequest) -> Page[Subscription]:
+        """List; filters: `plan_id`, `state`."""
+        ...
+
+
 class CheckoutSessions(Protocol):
     """Orders that buyers are sent to pay; triggers hold their life cycle and that each is paid once."""
 
@@ -542,6 +617,8 @@ class UnitOfWork(Protocol):
     documents: Documents
     references: References
     sessions: Sessions
+    moments: Moments
+    subscriptions: Subscriptions
     checkout_sessions: CheckoutSessions
 
     async def now(self) -> datetime:

@@ -223,19 +223,28 @@ class Access:
         lifetime_s = min(command.lifetime_s, ACCESS_TOKEN_LIFETIME_S_MAX)
         string = base32(int.from_bytes(self._randomness.bytes(32), "big"), 52)
         now = self._clock.now()
+        expires_at = now + timedelta(seconds=lifetime_s)
+        scopes = principal.scopes if command.scopes is None else principal.scopes & command.scopes
         session = AccessSession(
-            mac=self._secrets.session_mac(string, CredentialUse.ACCESS_TOKEN),
+            mac=self._secrets.session_mac(string, command.use),
             tenant=principal.tenant,
             key_id=principal.key_id,
-            use=CredentialUse.ACCESS_TOKEN,
+            use=command.use,
             dialect=context.dialect,
-            scopes=principal.scopes,
+            scopes=scopes,
             created_at=now,
-            expires_at=now + timedelta(seconds=lifetime_s),
+            expires_at=expires_at,
             attributes={**dict(principal.attributes), **command.attributes},
         )
-        await self._storage.write(lambda uow: uow.sessions.insert(session))
-        return AccessTokenView(string, lifetime_s, principal.scopes)
+        view = AccessTokenView(string, lifetime_s, scopes, expires_at + principal.clock_offset)
+
+        async def work(uow: UnitOfWork) -> None:
+            await claim.begin(uow)
+            await uow.sessions.insert(session)
+            await claim.finish(uow, view)
+
+        await self._storage.write(work)
+        return view
 
     def _entry(self, action: AuditAction, key: ApiKey) -> AuditEntry:
         return AuditEntry(

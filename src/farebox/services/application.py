@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from farebox.domain.access import Scope
 from farebox.domain.audit import AuditAction, AuditEntry
-from farebox.domain.errors import Conflict, ErrorCode, Forbidden, NotFound
+from farebox.domain.errors import Conflict, ErrorCode, FareboxError, Forbidden, NotFound
 from farebox.domain.idempotency import WAIT_S, IdempotencyRecord, Verdict, check_key, judge
 from farebox.domain.operations import OperationState
 from farebox.ports.secrets import Secrets
@@ -59,13 +59,18 @@ class Application:
         """
         if context.idempotency is not None:
             check_key(context.idempotency.key)
-        command = await self._look_first(command, context)
+        claim = Claim(context, self._secrets, self._clock.now)
+        if isinstance(command, Then):
+            chain = cast("Then[Any, R]", command)
+            found = await self._look_first_unless_known(chain, context, claim)
+            if isinstance(found, IdempotencyRecord):
+                return await self._repeat(found, context, claim)
+            command = found
         if isinstance(command, Give):
             return Executed(command.value)
         if isinstance(command, Mapped):
             return await self._execute_mapped(cast("Mapped[Any, R]", command), context)
         await self._check_scope(command, context)
-        claim = Claim(context, self._secrets, self._clock.now)
         try:
             result: R = await self._handlers[type(command)](command, context, claim)
         except AlreadyClaimed as found:
@@ -75,6 +80,50 @@ class Application:
             if record is not None:
                 return await self._repeat(record, context, claim)
         return Executed(result, claim.answer)
+
+    async def refuse(self, context: Context[Any], answer: bytes) -> bytes:
+        """Bind the key of a refused request to it; give the answer that the key now stands for.
+
+        Raises:
+            Conflict: `idempotency_key_reused` when the key belongs to another request.
+        """
+        claim = Claim(replace(context, render=_as_it_is), self._secrets, self._clock.now)
+        check_key(context.idempotency.key if context.idempotency else "")
+
+        async def work(uow: UnitOfWork) -> bytes:
+            await claim.begin(uow)
+            await claim.finish(uow, answer)
+            return answer
+
+        try:
+            return await self._storage.write(work)
+        except AlreadyClaimed as found:
+            judge(found.record, claim.fingerprint)
+            return claim.open(found.record) or answer
+
+    async def _look_first_unless_known(
+        self, command: Then[Any, R], context: Context[R], claim: Claim[R]
+    ) -> Command[R] | IdempotencyRecord:
+        """Give the command that acts, or what is remembered where repetitions come first.
+
+        Such a repetition gets the first answer whatever a look would find now, and also when the first
+        request is answered while this one looks.
+        """
+        known = await self._remembered(claim, context)
+        if known is not None:
+            return known
+        try:
+            return await self._look_first(command, context)
+        except FareboxError:
+            known = await self._remembered(claim, context)
+            if known is None:
+                raise
+            return known
+
+    async def _remembered(self, claim: Claim[R], context: Context[R]) -> IdempotencyRecord | None:
+        if context.idempotency is None or not context.idempotency.comes_first:
+            return None
+        return await self._storage.read(claim.find)
 
     async def _execute_mapped(self, command: Mapped[Any, R], context: Context[R]) -> Executed[R] | Replayed:
         render, into = context.render, command.into
@@ -165,3 +214,7 @@ class Application:
         view: Any = await payment_view_of_operation(uow, operation)
         await claim.finish(uow, view)
         return True
+
+
+def _as_it_is(answer: Any) -> bytes:
+    return answer

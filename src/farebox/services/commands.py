@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import ClassVar, Generic, Literal, TypeVar
 
-from farebox.domain.access import Principal, Scope
+from farebox.domain.access import CredentialUse, Principal, Scope
 from farebox.domain.checkout import CheckoutSession, CheckoutTerms
 from farebox.domain.credentials_on_file import Agreement
 from farebox.domain.customers import Customer
@@ -27,6 +27,7 @@ from farebox.domain.ids import (
     CustomerId,
     DocumentId,
     EventId,
+    IdRange,
     Numbering,
     OperationId,
     PaymentId,
@@ -38,6 +39,7 @@ from farebox.domain.money import Money
 from farebox.domain.operations import Initiator, Operation, OperationKind, Reason
 from farebox.domain.payments import Payment
 from farebox.domain.sensitive import Sensitive
+from farebox.domain.subscriptions import Frequency, Subscription
 from farebox.domain.tokens import SingleUseToken, StoredToken, StoredTokenKind, TokenRules, TokenString
 from farebox.ports.processors import Fault
 from farebox.ports.storage import Page, PageRequest
@@ -97,6 +99,8 @@ class IdempotencyRequest:
     key: str
     kind: str
     canonical: bytes
+    comes_first: bool = False
+    """A repetition is answered before a chain of commands looks at anything."""
 
 
 @frozen
@@ -166,6 +170,8 @@ class PaymentView:
     """The credential stored by this payment; with its string in the first answer only."""
     operation: Operation | None = None
     """The operation this command made, on commands that make one."""
+    credential: StoredTokenView | None = None
+    """The credential it was paid with."""
 
 
 @frozen
@@ -213,6 +219,8 @@ class AccessTokenView:
     string: str
     lifetime_s: int
     scopes: frozenset[Scope]
+    expires_at: datetime
+    """By the merchant's clock."""
 
 
 # --- single-use tokens -----------------------------------------------------------------------------
@@ -249,6 +257,14 @@ class RevokeSingleUseToken(Command[SingleUseTokenView]):
     token: TokenString
 
 
+@frozen
+class ConsumeSingleUseToken(Command[SingleUseTokenView]):
+    """Use a token up for a question that is answered here, and erase what it stood for."""
+
+    scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
+    token: TokenString
+
+
 # --- payments --------------------------------------------------------------------------------------
 
 
@@ -278,6 +294,14 @@ class FromInstrument:
 
 
 @frozen
+class FromCredential:
+    """Pay with a stored credential under an agreement that names it: what a schedule does."""
+
+    token_id: StoredTokenId
+    agreement_id: AgreementId
+
+
+@frozen
 class FromKnownToken:
     """Pay with a stored credential that a use case found before; a dialect names credentials by string."""
 
@@ -285,7 +309,7 @@ class FromKnownToken:
     cvc: Sensitive | None = None
 
 
-Source = FromSingleUseToken | FromStoredToken | FromInstrument | FromKnownToken
+Source = FromSingleUseToken | FromStoredToken | FromInstrument | FromKnownToken | FromCredential
 
 
 @frozen
@@ -307,6 +331,10 @@ class SaveCredential:
     """For a recurrence token: what the agreement allows."""
     agreement_id: AgreementId | None = None
     """An agreement made before; otherwise a recurrence token gets one made for it."""
+    name: str | None = None
+    """The merchant's own, unique one."""
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with it; never card data."""
 
 
 @frozen
@@ -352,11 +380,13 @@ class Pay(Command[PaymentView]):
     network_transaction_id: str | None = None
     """Of a first transaction made elsewhere, for imported agreements."""
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    replaces: PaymentId | None = None
+    """An earlier payment whose place this one takes, as only one can; its facts name this one's id."""
 
 
 @frozen
 class FollowUp(Command[PaymentView]):
-    """Capture, void or refund.
+    """Capture, void, refund or increment.
 
     Without `amount_minor`: all that is left. Without `target_id`: a void takes what is uncaptured, or the
     whole purchase; a refund takes from what was captured.
@@ -375,6 +405,56 @@ class FollowUp(Command[PaymentView]):
     """Of a capture: void what it leaves uncaptured, by an operation of its own."""
     unique_reference: UniqueReference | None = None
     """Refuse the reference when it was used in this scope and its time is not over."""
+    payment_facts: Facts | None = None
+    """Replaces the payment's facts when the follow-up is approved."""
+
+
+@frozen
+class AmendPayment(Command[PaymentView]):
+    """Replace a payment's facts; nothing that is a matter of money.
+
+    `version` is the one that was read, so that a change made meanwhile is not overwritten.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
+    payment_id: PaymentId
+    version: int
+    facts: Facts
+    operation_id: OperationId | None = None
+    """The one of its operations that this is about, for the view."""
+
+
+@frozen
+class ResolveId(Command[str]):
+    """Find the only id of this tenant within a range."""
+
+    scope: ClassVar[Scope | None] = None
+    ids: IdRange
+
+
+@frozen
+class BelongsToAnother(Command[bool]):
+    """Tell whether a merchant account of somebody else has this name in a dialect."""
+
+    scope: ClassVar[Scope | None] = None
+    dialect: str
+    name: str
+
+
+@frozen
+class GetPaymentOf(Command[PaymentView]):
+    """Show the payment of an operation, which is the view's `operation`."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    operation_id: OperationId
+
+
+@frozen
+class ListOperations(Command[Page[PaymentView]]):
+    """List operations with their payments, newest first; filters as in `ports.storage.Operations.page`."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    page: PageRequest
 
 
 @frozen
@@ -431,14 +511,17 @@ class StoreCredential(Command[StoredTokenView]):
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with it; never card data."""
+    name: str | None = None
+    """The merchant's own, unique one."""
 
 
 @frozen
 class GetStoredToken(Command[StoredTokenView]):
-    """Show a stored credential by its id or its string."""
+    """Show a stored credential by its id or its string, or by its name when `by_name`."""
 
     scope: ClassVar[Scope | None] = Scope.TOKENS_READ
     token: str
+    by_name: bool = False
 
 
 @frozen
@@ -462,6 +545,12 @@ class UpdateStoredToken(Command[StoredTokenView]):
     exp_month: int | None = None
     exp_year: int | None = None
     facts: Facts | None = None
+    change: Callable[[PaymentInstrument, PayerDetails], tuple[PaymentInstrument, PayerDetails]] | None = None
+    """A pure function of what is sealed; its result is sealed in its place."""
+    source: FromSingleUseToken | None = None
+    """Replaces what is sealed by what this token, which is spent, stands for."""
+    version: int | None = None
+    """Refuse when it is not the stored one."""
 
 
 @frozen
@@ -617,6 +706,8 @@ class GetDocument(Command[Document]):
     kind: str
     document: str
     by_name: bool = False
+    with_deleted: bool = False
+    """Show a deleted one too."""
 
 
 @frozen
@@ -662,6 +753,102 @@ class IssueAccessToken(Command[AccessTokenView]):
     lifetime_s: int = 3600
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     """More facts that go with the session, beside the key's own."""
+    use: CredentialUse = CredentialUse.ACCESS_TOKEN
+    """`VISITOR` for what is handed to a browser."""
+    scopes: frozenset[Scope] | None = None
+    """Fewer than the key has."""
+
+
+# --- subscriptions ---------------------------------------------------------------------------------
+
+
+@frozen
+class SubscriptionView:
+    """A subscription, its plan, what it bills to, and the payment a collection made."""
+
+    subscription: Subscription
+    token: StoredTokenView | None
+    plan: Document | None
+    payment: PaymentView | None = None
+
+
+@frozen
+class CreateSubscription(Command[SubscriptionView]):
+    """Bill a stored credential by a schedule, from now on without the customer.
+
+    `setup`, if there is one, is charged at once; a subscription whose setup is declined begins suspended.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
+    name: str
+    plan: Document
+    token: StoredToken
+    is_automatic: bool
+    money: Money
+    """Of an instalment."""
+    frequency: Frequency
+    start_on: date
+    end_on: date | None = None
+    length: int = 0
+    skipped: int = 0
+    setup: Money | None = None
+    setup_reference: str | None = None
+    facts: Facts = field(default_factory=dict[str, object])
+    payment_facts: Facts = field(default_factory=dict[str, object])
+
+
+@frozen
+class GetSubscription(Command[SubscriptionView]):
+    """Show a subscription by the merchant's name for it."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    name: str
+
+
+@frozen
+class ListSubscriptions(Command[Page[SubscriptionView]]):
+    """List subscriptions, newest first; filters as in `ports.storage.Subscriptions.page`."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    page: PageRequest
+
+
+@frozen
+class ChangeSubscription(Command[SubscriptionView]):
+    """Change a subscription that was just read, by a pure function of what is stored.
+
+    `version` is the one that was read, so that a change made meanwhile is not overwritten.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
+    name: str
+    version: int
+    change: Callable[[Subscription, date], Subscription]
+    """Takes the stored subscription and today by the merchant's clock; may refuse."""
+
+
+@frozen
+class CollectInstalment(Command[SubscriptionView]):
+    """Collect the current period's instalment of a subscription that has no schedule of its own."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
+    name: str
+    amount_minor: int | None = None
+    reference: str | None = None
+    facts: Facts = field(default_factory=dict[str, object])
+
+
+@frozen
+class ChangePlan(Command[Document]):
+    """Change or delete a plan, which is a document, and its subscriptions with it.
+
+    Without `facts` the plan is deleted. `change` is applied to each of its active subscriptions.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
+    plan: Document
+    facts: Facts | None
+    change: Callable[[Subscription], Subscription] | None = None
 
 
 # --- checkout sessions ------------------------------------------------------------------------------

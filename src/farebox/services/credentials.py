@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from farebox.domain.access import Tenant
@@ -36,6 +36,7 @@ from farebox.services.commands import (
     DeleteStoredToken,
     EndAgreement,
     FromInstrument,
+    FromSingleUseToken,
     GetAgreement,
     GetStoredToken,
     ListAgreements,
@@ -47,6 +48,7 @@ from farebox.services.commands import (
 from farebox.services.durability import Durability
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
+from farebox.services.strings import with_string
 from farebox.services.tokenization import explain_refusal
 from farebox.services.vaulting import Permit, Vaulting
 
@@ -101,22 +103,22 @@ class Credentials:
         tenant = context.principal.tenant
         await self._vaulting.prepare(tenant)
         _check_network_transaction_id(command.network_transaction_id)
-        opened = await self._open(command, context, claim)
-        token_class = _CLASSES[command.kind]
+        opened = await self._open(command.source, context)
         token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[command.kind]))
-        string = self._ids.token(context.rules.stored_shapes[command.kind.value])
+        shape = context.rules.stored_shapes[command.kind.value]
+        drawn = None if shape.may_collide else self._ids.token(shape)
         sealed = fingerprint = None
         if opened is not None:
             instrument, details = opened
             if context.rules.shows_stored_again:
-                details = replace(details, token=string)
+                details = replace(details, token=drawn)
             sealed = self._vaulting.seal_reusable(instrument, details, tenant=tenant, token_id=token_id)
             fingerprint = self._vaulting.fingerprint(instrument, tenant)
         operation_id = OperationId(self._ids.new("op"))
 
         async def work(uow: UnitOfWork) -> tuple[StoredTokenView, list[Event]]:
             await claim.begin(uow)
-            events = await self._spend(uow, command, context, operation_id)
+            events = await self._spend(uow, command.source, context, operation_id)
             if opened is None or sealed is None or fingerprint is None:
                 raise NotFound(ErrorCode.TOKEN_NOT_FOUND, param="single_use_token")
             await self._check_links(uow, tenant, command)
@@ -128,7 +130,7 @@ class Credentials:
                 id=token_id,
                 tenant=tenant,
                 kind=command.kind,
-                token_mac=self._secrets.token_mac(string, token_class, tenant),
+                token_mac=b"",
                 state=StoredTokenState.ACTIVE,
                 summary=summary_of(opened[0], bin_length=self._bin_length),
                 fingerprint=fingerprint,
@@ -141,7 +143,9 @@ class Credentials:
                 label=command.label,
                 metadata=command.metadata,
                 facts=check_facts(command.facts),
+                name=command.name,
             )
+            token, string = await with_string(uow, token, shape, self._ids, self._secrets, drawn=drawn)
             await uow.stored_tokens.insert(token)
             events.append(self._event(EventType.STORED_TOKEN_CREATED, token, 1))
             await uow.events.append(events)
@@ -154,13 +158,9 @@ class Credentials:
         return view
 
     async def _open(
-        self,
-        command: StoreCredential,
-        context: Context[StoredTokenView],
-        claim: Claim[StoredTokenView],
+        self, source: FromSingleUseToken | FromInstrument, context: Context[StoredTokenView]
     ) -> tuple[PaymentInstrument, PayerDetails] | None:
         """Open what is to be stored; nothing when the token holds nothing any more."""
-        source = command.source
         if isinstance(source, FromInstrument):
             instrument = source.instrument
             card = isinstance(instrument, Card)
@@ -187,15 +187,15 @@ class Credentials:
     async def _spend(
         self,
         uow: UnitOfWork,
-        command: StoreCredential,
+        source: FromSingleUseToken | FromInstrument,
         context: Context[StoredTokenView],
         operation_id: OperationId,
     ) -> list[Event]:
         """Reserve and spend the token in one step; the conditional write refuses a second taker (R1)."""
-        if isinstance(command.source, FromInstrument):
+        if isinstance(source, FromInstrument):
             return []
         tenant = context.principal.tenant
-        mac = self._token_mac(command.source.token, context)
+        mac = self._token_mac(source.token, context)
         token = await uow.tokens.reserve(tenant, mac, operation_id, context.principal.clock_offset)
         if token is None:
             raise explain_refusal(await uow.tokens.find(tenant, mac), param="single_use_token")
@@ -236,7 +236,10 @@ class Credentials:
             NotFound: `payment_token_not_found`.
         """
         await self._vaulting.prepare(context.principal.tenant)
-        token = await self._storage.read(lambda uow: self._find(uow, command.token, context))
+        if command.by_name:
+            token = await self._storage.read(lambda uow: self._find_by_name(uow, command.token, context))
+        else:
+            token = await self._storage.read(lambda uow: self._find(uow, command.token, context))
         return StoredTokenView(token, self._vaulting.details_of_stored(token))
 
     async def page(
@@ -267,37 +270,73 @@ class Credentials:
             InvalidRequest: `card_expiry_invalid`.
             Conflict: `payment_state_conflict` when somebody changed it at the same moment.
         """
+        if command.source is not None:
+            self._durability.require()
         tenant = context.principal.tenant
         await self._vaulting.prepare(tenant)
-        resealed = await self._with_new_expiry(command, context)
+        resealed = await self._resealed(command, context)
+        operation_id = OperationId(self._ids.new("op"))
 
-        async def work(uow: UnitOfWork) -> tuple[StoredToken, Event]:
+        async def work(uow: UnitOfWork) -> tuple[StoredToken, list[Event]]:
             await claim.begin(uow)
             token = await self._find(uow, command.token, context)
+            events: list[Event] = []
+            if command.source is not None:
+                events = await self._spend(uow, command.source, context, operation_id)
             if command.customer_id and await uow.customers.find(tenant, command.customer_id) is None:
                 raise NotFound(ErrorCode.CUSTOMER_NOT_FOUND, param="customer")
             changed = _changed(token, command)
             if resealed is not None:
-                changed = replace(changed, summary=resealed[0].summary, sealed=resealed[1])
+                new, sealed = resealed
+                changed = replace(changed, summary=new.summary, fingerprint=new.fingerprint, sealed=sealed)
             if not await uow.stored_tokens.update(changed):
                 raise Conflict(ErrorCode.PAYMENT_STATE_CONFLICT)
             changed = replace(changed, version=changed.version + 1)
-            event = self._event(EventType.STORED_TOKEN_UPDATED, changed, changed.version)
-            await uow.events.append((event,))
+            events.append(self._event(EventType.STORED_TOKEN_UPDATED, changed, changed.version))
+            await uow.events.append(events)
             await claim.finish(uow, StoredTokenView(changed, self._vaulting.details_of_stored(changed)))
-            return changed, event
+            return changed, events
 
-        token, event = await self._storage.write(work)
-        self._telemetry.observe((event,))
+        token, events = await self._storage.write(work)
+        self._telemetry.observe(events)
         return StoredTokenView(token, self._vaulting.details_of_stored(token))
 
-    async def _with_new_expiry(
+    async def _resealed(
         self, command: UpdateStoredToken, context: Context[StoredTokenView]
     ) -> tuple[StoredToken, SealedReusable] | None:
-        """Open the card, give it the new expiry and seal it again."""
-        if command.exp_month is None and command.exp_year is None:
+        """Seal again what is new: another instrument, or this one with something changed."""
+        if command.source is not None:
+            return await self._with_new_instrument(command, command.source, context)
+        change = command.change or _new_expiry(command)
+        if change is None:
             return None
+        token, permit = await self._permitted(command, context)
+        instrument, details = change(*self._vaulting.open_stored(permit, token))
+        return self._sealed_anew(token, instrument, details)
 
+    async def _with_new_instrument(
+        self, command: UpdateStoredToken, source: FromSingleUseToken, context: Context[StoredTokenView]
+    ) -> tuple[StoredToken, SealedReusable] | None:
+        """Take what a single-use token stands for; nothing when it holds nothing any more."""
+        opened = await self._open(source, context)
+        if opened is None:
+            return None
+        token = await self._storage.read(lambda uow: self._find(uow, command.token, context))
+        return self._sealed_anew(token, *opened)
+
+    def _sealed_anew(
+        self, token: StoredToken, instrument: PaymentInstrument, details: PayerDetails
+    ) -> tuple[StoredToken, SealedReusable]:
+        if isinstance(instrument, Card):
+            instrument = instrument.without_cvc()
+        sealed = self._vaulting.seal_reusable(instrument, details, tenant=token.tenant, token_id=token.id)
+        summary = summary_of(instrument, bin_length=self._bin_length)
+        fingerprint = self._vaulting.fingerprint(instrument, token.tenant)
+        return replace(token, summary=summary, fingerprint=fingerprint), sealed
+
+    async def _permitted(
+        self, command: UpdateStoredToken, context: Context[StoredTokenView]
+    ) -> tuple[StoredToken, Permit]:
         async def find(uow: UnitOfWork) -> tuple[StoredToken, Permit]:
             token = await self._find(uow, command.token, context)
             permit = await self._vaulting.permit(
@@ -310,17 +349,7 @@ class Credentials:
             )
             return token, permit
 
-        token, permit = await self._storage.write(find)
-        card, details = self._vaulting.open_stored(permit, token)
-        if not isinstance(card, Card):
-            raise InvalidRequest(ErrorCode.CARD_EXPIRY_INVALID, param="card.exp_month")
-        expiry = parse_expiry(
-            command.exp_month if command.exp_month is not None else card.expiry.month,
-            command.exp_year if command.exp_year is not None else card.expiry.year,
-        )
-        renewed = replace(card, expiry=expiry)
-        sealed = self._vaulting.seal_reusable(renewed, details, tenant=token.tenant, token_id=token.id)
-        return replace(token, summary=summary_of(renewed, bin_length=self._bin_length)), sealed
+        return await self._storage.write(find)
 
     async def delete(
         self,
@@ -455,6 +484,14 @@ class Credentials:
             raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND)
         return found
 
+    async def _find_by_name(
+        self, uow: UnitOfWork, name: str, context: Context[StoredTokenView]
+    ) -> StoredToken:
+        found = await uow.stored_tokens.find_by_name(context.principal.tenant, name)
+        if found is None or found.state is StoredTokenState.DELETED:
+            raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND)
+        return found
+
     def _event(self, type_: EventType, token: StoredToken, sequence: int) -> Event:
         data: dict[str, Value] = {"kind": token.kind.value, "dialect": token.dialect}
         return self._ids.event(
@@ -479,6 +516,24 @@ async def _agreement(uow: UnitOfWork, tenant: Tenant, agreement_id: AgreementId)
     return agreement
 
 
+def _new_expiry(
+    command: UpdateStoredToken,
+) -> Callable[[PaymentInstrument, PayerDetails], tuple[PaymentInstrument, PayerDetails]] | None:
+    if command.exp_month is None and command.exp_year is None:
+        return None
+
+    def change(card: PaymentInstrument, details: PayerDetails) -> tuple[PaymentInstrument, PayerDetails]:
+        if not isinstance(card, Card):
+            raise InvalidRequest(ErrorCode.CARD_EXPIRY_INVALID, param="card.exp_month")
+        expiry = parse_expiry(
+            command.exp_month if command.exp_month is not None else card.expiry.month,
+            command.exp_year if command.exp_year is not None else card.expiry.year,
+        )
+        return replace(card, expiry=expiry), details
+
+    return change
+
+
 def _changed(token: StoredToken, command: UpdateStoredToken) -> StoredToken:
     customer_id: CustomerId | None = command.customer_id or token.customer_id
     return replace(
@@ -486,6 +541,7 @@ def _changed(token: StoredToken, command: UpdateStoredToken) -> StoredToken:
         label=token.label if command.label is None else command.label,
         metadata=token.metadata if command.metadata is None else command.metadata,
         customer_id=customer_id,
+        version=token.version if command.version is None else command.version,
         facts=token.facts if command.facts is None else check_facts(command.facts),
     )
 

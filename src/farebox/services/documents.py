@@ -75,7 +75,8 @@ class Documents:
                 return await uow.documents.find_by_name(tenant, command.kind, command.document)
             return await uow.documents.find(tenant, command.kind, DocumentId(command.document))
 
-        return _living(await self._storage.read(work))
+        document = await self._storage.read(work)
+        return document if document is not None and command.with_deleted else _living(document)
 
     async def page(
         self, command: ListDocuments, context: Context[Page[Document]], claim: Claim[Page[Document]]

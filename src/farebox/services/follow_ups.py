@@ -116,6 +116,7 @@ class FollowUps:
         self, command: FollowUp, context: Context[PaymentView], claim: Claim[PaymentView]
     ) -> PaymentView:
         operation_id = OperationId(self._ids.new("op"))
+        check_facts(command.payment_facts or {})
         now = self._clock.now()
         deadline = self._clock.monotonic() + SEND_WITHIN_S
         started = await self._storage.write(
@@ -132,7 +133,13 @@ class FollowUps:
 
         async def work(uow: UnitOfWork) -> tuple[Recorded, PaymentView]:
             recorded = await self._ledger.record(uow, started.operation, outcome)
-            view = await payment_view(uow, recorded.payment, recorded.operation)
+            payment = recorded.payment
+            is_approved = recorded.operation.state is OperationState.APPROVED
+            if command.payment_facts is not None and recorded.first and is_approved:
+                payment = replace(payment, facts=command.payment_facts)
+                await uow.payments.amend(payment)
+                payment = replace(payment, version=payment.version + 1)
+            view = await payment_view(uow, payment, recorded.operation)
             await claim.finish(uow, view)
             return recorded, view
 
@@ -247,9 +254,10 @@ def _amount_minor(command: FollowUp, movement: Movement, payment: Payment, targe
     """Give the amount asked for, or all that the movement can still take.
 
     Raises:
-        Conflict: `payment_state_conflict` when the batch has closed over what is to be voided.
+        Conflict: `payment_state_conflict` when the batch has closed over what is to be voided or raised.
+        InvalidRequest: `amount_invalid` for an increment without one.
     """
-    if command.kind is OperationKind.VOID and (
+    if command.kind in {OperationKind.VOID, OperationKind.INCREMENT} and (
         target.settled_at is not None or target.state is not OperationState.APPROVED
     ):
         raise Conflict(ErrorCode.PAYMENT_STATE_CONFLICT)
@@ -262,6 +270,8 @@ def _amount_minor(command: FollowUp, movement: Movement, payment: Payment, targe
             return payment.refundable_minor
         case Movement.VOID_CAPTURE | Movement.VOID_REFUND:
             return target.money.amount_minor
+        case Movement.INCREMENT_AUTHORIZATION | Movement.INCREMENT_PURCHASE:
+            raise InvalidRequest(ErrorCode.AMOUNT_INVALID, param="amount_minor")
 
 
 def _check_capabilities(command: FollowUp, processor: Processor, amount_minor: int, payment: Payment) -> None:

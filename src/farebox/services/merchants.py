@@ -113,7 +113,8 @@ class Merchants:
         digits = self._draw("0123456789", 8)
         return {
             "paysafe": "1" + self._draw("0123456789", 9),
-            "payroc": self._draw("0123456789", 7) + "1",
+            # The last three digits number a merchant's terminals.
+            "payroc": "1" + self._draw("0123456789", 6) + "001",
             "dintero": ("T" if mode is Mode.TEST else "P") + "1" + digits[:7],
             "dintero_profile": "default",
         }

@@ -21,7 +21,7 @@ from typing import Protocol
 from farebox.domain.access import AccessSession, CredentialUse, Principal, Scope, Tenant
 from farebox.domain.bank_accounts import BacsAccount, SepaAccount, check_mandate
 from farebox.domain.cards import Card, parse_cvc
-from farebox.domain.credentials_on_file import Agreement, AgreementState, check_use
+from farebox.domain.credentials_on_file import Agreement, AgreementState, check_agreed_use, check_use
 from farebox.domain.customers import Customer
 from farebox.domain.errors import (
     Conflict,
@@ -65,6 +65,7 @@ from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
 from farebox.services.commands import (
     Context,
+    FromCredential,
     FromInstrument,
     FromKnownToken,
     FromSingleUseToken,
@@ -80,6 +81,7 @@ from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger, Recorded
 from farebox.services.references import take_reference
 from farebox.services.routing import Routing
+from farebox.services.strings import with_string
 from farebox.services.submission import Submission, commit_answer
 from farebox.services.tokenization import explain_refusal
 from farebox.services.vaulting import Permit, Vaulting
@@ -144,7 +146,8 @@ class _Kept:
     """A credential about to be stored with an approved payment."""
 
     token: StoredToken
-    string: TokenString
+    string: TokenString | None
+    """None where it is drawn when it is stored, because it may be taken."""
     details: PayerDetails
     agreement: Agreement | None
 
@@ -271,6 +274,8 @@ class Purchases:
         operation = self._operation(command, plan, payment, claim.reference)
         await uow.payments.insert(payment)
         await uow.operations.insert(operation)
+        if command.replaces is not None:
+            await _note_replacement(uow, payment, command.replaces)
         events = [self._ledger.operation_event(operation, payment)]
         if operation.consumes_token:
             reserved = self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, payment, 2)
@@ -349,6 +354,8 @@ class Purchases:
                 return await self._take_single_use(uow, string, command, context, plan)
             case FromStoredToken() | FromKnownToken():
                 return await self._take_stored(uow, command.source, command, context)
+            case FromCredential():
+                return await self._take_agreed(uow, command.source, command, context)
             case FromInstrument(instrument=instrument):
                 return _Credential(summary_of(instrument, bin_length=self._bin_length))
 
@@ -397,6 +404,17 @@ class Purchases:
         if source.cvc is not None:
             # Refused here, before there is a payment; it is parsed again when the card is opened.
             parse_cvc(source.cvc, brand=token.summary.brand or "unknown")
+        return _Credential(token.summary, stored=token, agreement=agreement)
+
+    async def _take_agreed(
+        self, uow: UnitOfWork, source: FromCredential, command: Pay, context: Context[PaymentView]
+    ) -> _Credential:
+        tenant = context.principal.tenant
+        token = await uow.stored_tokens.find_by_id(tenant, source.token_id)
+        agreement = await uow.agreements.find(tenant, source.agreement_id)
+        if token is None or token.state is StoredTokenState.DELETED:
+            raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND, param="source")
+        check_agreed_use(token, agreement)
         return _Credential(token.summary, stored=token, agreement=agreement)
 
     async def _find_stored(
@@ -490,6 +508,8 @@ class Purchases:
             if isinstance(source, FromSingleUseToken):
                 mac = self._secrets.token_mac(source.token, TokenClass.SINGLE_USE, tenant)
                 token = await uow.tokens.find(tenant, mac)
+            elif isinstance(source, FromCredential):
+                token = await uow.stored_tokens.find_by_id(tenant, source.token_id)
             else:
                 token = await self._find_stored(uow, source, tenant)
             if token is None:
@@ -508,7 +528,8 @@ class Purchases:
         if found is None:
             return None
         token, permit = found
-        if isinstance(token, StoredToken):
+        if isinstance(token, StoredToken) or not isinstance(source, FromSingleUseToken):
+            assert isinstance(token, StoredToken), "only a single-use source finds a single-use token"
             return self._vaulting.open_stored(permit, token)[0]
         assert isinstance(source, FromSingleUseToken), "only its string finds a single-use token"
         return self._vaulting.open_single_use(permit, token, source.token)[0]
@@ -521,8 +542,9 @@ class Purchases:
             instrument, payer = source.instrument, source.details
         elif permit is None:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND)
-        elif isinstance(source, FromStoredToken | FromKnownToken) and credential.stored is not None:
-            instrument, payer = self._vaulting.open_stored(permit, credential.stored, source.cvc)
+        elif credential.stored is not None:
+            cvc = source.cvc if isinstance(source, FromStoredToken | FromKnownToken) else None
+            instrument, payer = self._vaulting.open_stored(permit, credential.stored, cvc)
         elif isinstance(source, FromSingleUseToken) and credential.single_use is not None:
             instrument, payer = self._vaulting.open_single_use(permit, credential.single_use, source.token)
         else:
@@ -620,7 +642,8 @@ class Purchases:
         tenant = context.principal.tenant
         recurrence = save.kind is StoredTokenKind.RECURRENCE_TOKEN
         token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[save.kind]))
-        string = self._ids.token(context.rules.stored_shapes[save.kind.value])
+        shape = context.rules.stored_shapes[save.kind.value]
+        string = None if shape.may_collide else self._ids.token(shape)
         if context.rules.shows_stored_again:
             payer = replace(payer, token=string)
         linked = outcome.network_transaction_id if isinstance(outcome, Approved) else None
@@ -640,7 +663,7 @@ class Purchases:
             id=token_id,
             tenant=tenant,
             kind=save.kind,
-            token_mac=self._secrets.token_mac(string, _TOKEN_CLASSES[save.kind], tenant),
+            token_mac=b"",
             state=StoredTokenState.ACTIVE,
             summary=reserved.payment.summary,
             fingerprint=self._vaulting.fingerprint(instrument, tenant),
@@ -650,6 +673,8 @@ class Purchases:
             customer_id=reserved.payment.customer_id,
             agreement_id=agreement.id if agreement else save.agreement_id,
             network_transaction_id=linked,
+            facts=check_facts(save.facts),
+            name=save.name,
         )
         return _Kept(token, string, payer, agreement)
 
@@ -678,21 +703,25 @@ class Purchases:
             clock_offset=context.principal.clock_offset,
         )
         if recorded.first:
-            saved = [await self._store(uow, one) for one in kept]
+            saved = [await self._store(uow, one, context) for one in kept]
             await self._link(uow, reserved.credential, outcome)
+        stored = reserved.credential.stored
         view = PaymentView(
             recorded.payment,
             (recorded.operation,),
             saved=saved[0] if saved else None,
             operation=recorded.operation,
+            credential=StoredTokenView(stored) if stored else None,
         )
         await claim.finish(uow, view)
         return await _with_company(uow, recorded, alongside, saved), view
 
-    async def _store(self, uow: UnitOfWork, kept: _Kept) -> StoredTokenView:
+    async def _store(self, uow: UnitOfWork, kept: _Kept, context: Context[PaymentView]) -> StoredTokenView:
         if kept.agreement is not None:
             await uow.agreements.insert(kept.agreement)
-        await uow.stored_tokens.insert(kept.token)
+        shape = context.rules.stored_shapes[kept.token.kind.value]
+        token, string = await with_string(uow, kept.token, shape, self._ids, self._secrets, drawn=kept.string)
+        await uow.stored_tokens.insert(token)
         event = self._ids.event(
             EventType.STORED_TOKEN_CREATED,
             kept.token.tenant,
@@ -702,7 +731,7 @@ class Purchases:
             data={"kind": kept.token.kind.value, "dialect": kept.token.dialect},
         )
         await uow.events.append((event,))
-        return StoredTokenView(kept.token, kept.details, kept.string)
+        return StoredTokenView(token, kept.details, string)
 
     async def _link(self, uow: UnitOfWork, credential: _Credential, outcome: Outcome) -> None:
         """Give an agreement the network's id of its first approved transaction (SEC-14)."""
@@ -716,6 +745,24 @@ class Purchases:
             await uow.agreements.update(
                 replace(agreement, network_transaction_id=outcome.network_transaction_id)
             )
+
+
+REPLACED_BY = "replacedBy"
+
+
+async def _note_replacement(uow: UnitOfWork, payment: Payment, replaced_id: PaymentId) -> None:
+    """Name a payment's successor in its facts.
+
+    Raises:
+        NotFound: `payment_not_found`.
+        Conflict: `payment_state_conflict` when it has one.
+    """
+    replaced = await uow.payments.lock(payment.tenant, replaced_id)
+    if replaced is None:
+        raise NotFound(ErrorCode.PAYMENT_NOT_FOUND)
+    if REPLACED_BY in replaced.facts:
+        raise Conflict(ErrorCode.PAYMENT_STATE_CONFLICT)
+    await uow.payments.amend(replace(replaced, facts={**replaced.facts, REPLACED_BY: payment.id}))
 
 
 async def _with_company(

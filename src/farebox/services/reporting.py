@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from farebox.domain.access import Tenant
-from farebox.domain.errors import ErrorCode, NotFound
+from farebox.domain.errors import Conflict, ErrorCode, NotFound
 from farebox.domain.events import Event
+from farebox.domain.facts import check_facts
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Page, PageRequest, Storage, UnitOfWork
 from farebox.services.commands import (
+    AmendPayment,
+    BelongsToAnother,
     Context,
     FindNumbered,
     GetEvent,
     GetOperation,
     GetPayment,
     GetPaymentByKey,
+    GetPaymentOf,
     ListEvents,
+    ListOperations,
     ListPayments,
     PaymentView,
+    ResolveId,
 )
 from farebox.services.idempotency import Claim
 from farebox.services.views import payment_view, payment_view_of_operation
@@ -127,6 +135,88 @@ class Reporting:
             return Page(views, page.has_more)
 
         return await self._storage.read(work)
+
+    async def payment_of(
+        self, command: GetPaymentOf, context: Context[PaymentView], claim: Claim[PaymentView]
+    ) -> PaymentView:
+        """Show the payment of an operation.
+
+        Raises:
+            NotFound: `operation_not_found`.
+        """
+
+        async def work(uow: UnitOfWork) -> PaymentView:
+            operation = await uow.operations.find(context.principal.tenant, command.operation_id)
+            if operation is None:
+                raise NotFound(ErrorCode.OPERATION_NOT_FOUND)
+            return await payment_view_of_operation(uow, operation)
+
+        return await self._storage.read(work)
+
+    async def operations(
+        self,
+        command: ListOperations,
+        context: Context[Page[PaymentView]],
+        claim: Claim[Page[PaymentView]],
+    ) -> Page[PaymentView]:
+        """List operations, each with its payment."""
+
+        async def work(uow: UnitOfWork) -> Page[PaymentView]:
+            page = await uow.operations.page(context.principal.tenant, command.page)
+            views = [await payment_view_of_operation(uow, operation) for operation in page.items]
+            return Page(views, page.has_more)
+
+        return await self._storage.read(work)
+
+    async def amend(
+        self, command: AmendPayment, context: Context[PaymentView], claim: Claim[PaymentView]
+    ) -> PaymentView:
+        """Replace a payment's facts.
+
+        Raises:
+            NotFound: `payment_not_found`.
+            Conflict: `payment_state_conflict` when somebody changed it since it was read.
+        """
+        check_facts(command.facts)
+
+        async def work(uow: UnitOfWork) -> PaymentView:
+            await claim.begin(uow)
+            payment = await uow.payments.find(context.principal.tenant, command.payment_id)
+            if payment is None:
+                raise NotFound(ErrorCode.PAYMENT_NOT_FOUND)
+            amended = replace(payment, facts=command.facts, version=command.version)
+            if not await uow.payments.amend(amended):
+                raise Conflict(ErrorCode.PAYMENT_STATE_CONFLICT)
+            operation = None
+            if command.operation_id is not None:
+                operation = await uow.operations.find(amended.tenant, command.operation_id)
+            view = await payment_view(uow, replace(amended, version=amended.version + 1), operation)
+            await claim.finish(uow, view)
+            return view
+
+        return await self._storage.write(work)
+
+    async def resolve(self, command: ResolveId, context: Context[str], claim: Claim[str]) -> str:
+        """Find the only id within a range.
+
+        Raises:
+            NotFound: `document_not_found` when there is none, or when there are several and nothing says
+                which one is meant.
+        """
+        tenant = context.principal.tenant
+        found = await self._storage.read(lambda uow: uow.moments.ids(tenant, command.ids))
+        if len(found) != 1:
+            raise NotFound(ErrorCode.DOCUMENT_NOT_FOUND)
+        return found[0]
+
+    async def belongs_to_another(
+        self, command: BelongsToAnother, context: Context[bool], claim: Claim[bool]
+    ) -> bool:
+        """Tell whether somebody else, and not the caller too, has an account of this name."""
+        owners = await self._storage.read(
+            lambda uow: uow.merchants.owners_of_account(command.dialect, command.name)
+        )
+        return bool(owners) and context.principal.tenant.merchant_id not in owners
 
     async def event(self, command: GetEvent, context: Context[Event], claim: Claim[Event]) -> Event:
         """Show an event.

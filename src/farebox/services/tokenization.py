@@ -23,6 +23,7 @@ from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
 from farebox.services.commands import (
+    ConsumeSingleUseToken,
     Context,
     LookAtSingleUseToken,
     MintSingleUseToken,
@@ -78,7 +79,8 @@ class Tokenization:
         lifetime = _lifetime_s(command.lifetime_s, rules)
         wall = self._clock.now()
         now = wall + principal.clock_offset
-        _check_not_expired(command, now)
+        if not rules.takes_expired_cards:
+            _check_not_expired(command, now)
         real_expires_at = datetime.fromtimestamp(wall.timestamp() + lifetime, UTC)
         await self._vaulting.prepare(principal.tenant, real_expires_at)
         token_id = SingleUseTokenId(self._ids.new("tok"))
@@ -172,6 +174,33 @@ class Tokenization:
         token, event = await self._storage.write(work)
         if event is not None:
             self._telemetry.observe((event,))
+        return self._view(token, command.token, principal)
+
+    async def consume(
+        self,
+        command: ConsumeSingleUseToken,
+        context: Context[SingleUseTokenView],
+        claim: Claim[SingleUseTokenView],
+    ) -> SingleUseTokenView:
+        """Use a live token up; it is shown revoked afterwards, because no operation spent it.
+
+        Raises:
+            NotFound: `token_not_found`.
+            Conflict: it was used, is being spent, or has expired.
+        """
+        principal = context.principal
+        mac = self._mac(command.token, principal)
+
+        async def work(uow: UnitOfWork) -> tuple[SingleUseToken, Event]:
+            revoked = await uow.tokens.revoke(principal.tenant, mac, principal.clock_offset)
+            if revoked is None:
+                raise explain_refusal(await uow.tokens.find(principal.tenant, mac), param="token")
+            event = self._event(EventType.SINGLE_USE_TOKEN_REVOKED, revoked, 3)
+            await uow.events.append((event,))
+            return revoked, event
+
+        token, event = await self._storage.write(work)
+        self._telemetry.observe((event,))
         return self._view(token, command.token, principal)
 
     async def expire_due(self, limit: int = 500) -> int:

@@ -34,6 +34,7 @@ from farebox.services.reporting import Reporting
 from farebox.services.routing import Routing
 from farebox.services.sandbox import SandboxCommands
 from farebox.services.submission import Submission
+from farebox.services.subscriptions import Subscriptions
 from farebox.services.tokenization import Tokenization
 from farebox.services.vaulting import Vaulting
 
@@ -60,6 +61,7 @@ class UseCases:
     checkout: Checkout
     checkout_payments: CheckoutPayments
     durability: Durability
+    subscriptions: Subscriptions
 
 
 def build_use_cases(
@@ -178,6 +180,12 @@ def build_use_cases(
         recovery=recovery,
         clock_moved=access.forget,
     )
+
+    async def execute(command: commands.Command[Any], context: commands.Context[Any]) -> Any:
+        # The door is built last, over every handler; by the time a payment is made it is there.
+        return await application.execute(command, context)
+
+    subscriptions = Subscriptions(storage=storage, clock=clock, ids=ids, execute=execute)
     handlers = _handlers(
         tokenization=tokenization,
         purchases=purchases,
@@ -190,6 +198,7 @@ def build_use_cases(
         checkout=checkout,
         checkout_payments=checkout_payments,
         access=access,
+        subscriptions=subscriptions,
     )
     application = parts.application(
         handlers, storage=storage, secrets=secrets, clock=clock, telemetry=telemetry
@@ -202,6 +211,7 @@ def build_use_cases(
         checkout,
         checkout_payments,
         durability,
+        subscriptions,
     )
 
 
@@ -218,12 +228,14 @@ def _handlers(
     checkout: Checkout,
     checkout_payments: CheckoutPayments,
     access: Access,
+    subscriptions: Subscriptions,
 ) -> Mapping[type[commands.Command[Any]], Handler]:
     """Pair every command with its use case."""
     return {
         commands.MintSingleUseToken: tokenization.mint,
         commands.LookAtSingleUseToken: tokenization.look,
         commands.RevokeSingleUseToken: tokenization.revoke,
+        commands.ConsumeSingleUseToken: tokenization.consume,
         commands.Pay: purchases.pay,
         commands.FollowUp: follow_ups.follow_up,
         commands.GetPayment: reporting.payment,
@@ -231,6 +243,11 @@ def _handlers(
         commands.GetPaymentByKey: reporting.payment_by_key,
         commands.FindNumbered: reporting.find_numbered,
         commands.ListPayments: reporting.payments,
+        commands.GetPaymentOf: reporting.payment_of,
+        commands.ListOperations: reporting.operations,
+        commands.AmendPayment: reporting.amend,
+        commands.ResolveId: reporting.resolve,
+        commands.BelongsToAnother: reporting.belongs_to_another,
         commands.StoreCredential: credentials.store,
         commands.GetStoredToken: credentials.get,
         commands.ListStoredTokens: credentials.page,
@@ -263,6 +280,12 @@ def _handlers(
         commands.PayCheckoutSession: checkout_payments.pay,
         commands.AbandonCheckoutSession: checkout.abandon,
         commands.IssueAccessToken: access.issue,
+        commands.CreateSubscription: subscriptions.create,
+        commands.GetSubscription: subscriptions.get,
+        commands.ListSubscriptions: subscriptions.page,
+        commands.ChangeSubscription: subscriptions.change,
+        commands.CollectInstalment: subscriptions.collect,
+        commands.ChangePlan: subscriptions.change_plan,
         commands.MoveClock: sandbox.move_clock,
         commands.AddFault: sandbox.add_fault,
         commands.ClearFaults: sandbox.clear_faults,

@@ -16,7 +16,11 @@ async def payment_view(uow: UnitOfWork, payment: Payment, operation: Operation |
     if payment.saved_token_id is not None:
         token = await uow.stored_tokens.find_by_id(payment.tenant, payment.saved_token_id)
         saved = StoredTokenView(token) if token else None
-    return PaymentView(payment, operations, saved=saved, operation=operation)
+    credential = None
+    if payment.stored_token_id is not None:
+        token = await uow.stored_tokens.find_by_id(payment.tenant, payment.stored_token_id)
+        credential = StoredTokenView(token) if token else None
+    return PaymentView(payment, operations, saved=saved, operation=operation, credential=credential)
 
 
 async def payment_view_of_operation(uow: UnitOfWork, operation: Operation) -> PaymentView:

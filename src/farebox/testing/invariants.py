@@ -303,6 +303,9 @@ def _add(sums: Counter[str], kind: str, target_kind: str | None, amount_minor: i
             sums["captured"] += amount_minor
         case "capture", _:
             sums["captured"] += amount_minor
+        case "increment", _:
+            sums["authorized"] += amount_minor
+            sums["captured"] += amount_minor if target_kind == "purchase" else 0
         case "refund", _:
             sums["refunded"] += amount_minor
         case "void", "authorization":

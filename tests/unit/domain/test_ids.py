@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from farebox.domain.ids import ID_ENTROPY, Numbering, base32, has_shape, new_id
+from farebox.domain.ids import (
+    ID_ENTROPY,
+    Numbering,
+    base32,
+    has_shape,
+    new_id,
+    range_of_short_id,
+    short_id,
+)
 
 ZERO = bytes(ID_ENTROPY)
 ONES = b"\xff" * ID_ENTROPY
@@ -129,3 +139,25 @@ def test_numbers_grow_with_time_and_stay_exact_in_json() -> None:
 def test_what_no_id_can_have_is_no_number(number: int) -> None:
     """Numbers come from outside: there is nothing behind these, and asking costs no query."""
     assert Numbering().range_of("pay", number) is None
+
+
+@given(
+    unix_us=st.integers(min_value=1_577_836_800_000_000, max_value=2_400_000_000_000_000),
+    entropy=st.binary(min_size=ID_ENTROPY, max_size=ID_ENTROPY),
+)
+def test_a_short_id_says_the_moment_and_leads_back(unix_us: int, entropy: bytes) -> None:
+    """Ten characters of a moment: the range that they name holds the id, and no id of another moment."""
+    text = new_id("pay", unix_us=unix_us, entropy=entropy)
+    short = short_id(text)
+    assert len(short) == 10
+    found = range_of_short_id(short, "pay")
+    assert found is not None
+    assert found.first <= text <= found.last
+    later = new_id("pay", unix_us=unix_us + 1, entropy=entropy)
+    assert short < short_id(later)
+    assert later > found.last
+
+
+def test_what_is_no_short_id_names_nothing() -> None:
+    for text in ("", "ABC", "abcdefghij", "AAAAAAAAA-", "AAAAAAAAAAA"):
+        assert range_of_short_id(text, "pay") is None

@@ -22,6 +22,7 @@ from farebox.adapters.storage.connection import (
     to_json,
     to_us,
 )
+from farebox.adapters.storage.paging import Filter, page_of
 from farebox.domain.access import Tenant
 from farebox.domain.checks import AvsResult, Checks, CvcResult
 from farebox.domain.declines import Decline
@@ -29,6 +30,7 @@ from farebox.domain.errors import Conflict, ErrorCode
 from farebox.domain.ids import MerchantId, OperationId, PaymentId, SingleUseTokenId, StoredTokenId
 from farebox.domain.money import Money
 from farebox.domain.operations import Initiator, Operation, OperationKind, OperationState, Reason
+from farebox.ports.storage import Page, PageRequest
 
 _COLUMNS: LiteralString = (
     "id, merchant_id, mode, payment_id, kind, amount_minor, currency, state, created_at, send_by, processor,"
@@ -99,6 +101,12 @@ SETTLED: LiteralString = (
     " AND merchant_id = $3 AND mode = $4 AND state = 'approved' AND settled_at IS NULL"
     f" RETURNING {_COLUMNS}"
 )
+PAGE: LiteralString = f"SELECT {_COLUMNS} FROM operation WHERE merchant_id = $1 AND mode = $2"
+_FILTERS = {
+    "kind": Filter("kind"),
+    "from_us": Filter("created_at", " >= "),
+    "to_us": Filter("created_at", " <= "),
+}
 OLDEST_ENVELOPE: LiteralString = (
     "SELECT MIN(envelope_day) FROM operation WHERE next_attempt_at IS NOT NULL AND envelope IS NOT NULL"
 )
@@ -204,6 +212,10 @@ class Operations:
         """Give the operations whose result is owed."""
         rows = await self._connection.fetch_all(PENDING, (tenant.merchant_id, tenant.mode, limit))
         return [_operation(row) for row in rows]
+
+    async def page(self, tenant: Tenant, page: PageRequest) -> Page[Operation]:
+        """List operations, newest first."""
+        return await page_of(self._connection, PAGE, _FILTERS, tenant, page, _operation)
 
     async def mark_settled(
         self, tenant: Tenant, references: Sequence[str], settled_at: datetime

@@ -13,20 +13,9 @@ from farebox.ports.storage import Page, PageRequest
 
 T = TypeVar("T")
 
-# Parameter names by position: those of a tenant, five filters, two instants, two bounds and a limit.
+# Parameter names by position; a list has at most a tenant, a few filters, two bounds and a limit.
 _PLACES: tuple[LiteralString, ...] = (
-    "$1",
-    "$2",
-    "$3",
-    "$4",
-    "$5",
-    "$6",
-    "$7",
-    "$8",
-    "$9",
-    "$10",
-    "$11",
-    "$12",
+    *("$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15"),
 )
 _ABOVE_EVERY_ID = "~"
 _AFTER_UNDERSCORE = "`"
@@ -38,6 +27,7 @@ class Filter:
     """A column that a list may be narrowed by."""
 
     column: LiteralString
+    comparison: LiteralString = " = "
 
 
 async def page_of(
@@ -70,8 +60,13 @@ async def page_of(
     for name, value in page.filters.items():
         if name not in filters:
             raise InvalidRequest(ErrorCode.PARAMETER_UNKNOWN, param=None)
-        sql = sql + " AND " + filters[name].column + " = " + _PLACES[len(values)]
-        values.append(value)
+        wanted = value if isinstance(value, tuple) else (value,)
+        places: tuple[LiteralString, ...] = _PLACES[len(values) : len(values) + len(wanted)]
+        if len(wanted) == 1:
+            sql = sql + " AND " + filters[name].column + filters[name].comparison + places[0]
+        else:
+            sql = sql + " AND " + filters[name].column + " IN (" + _join(places) + ")"
+        values += wanted
     if page.since is not None:
         sql = sql + " AND created_at >= " + _PLACES[len(values)]
         values.append(to_us(page.since))
@@ -113,3 +108,7 @@ def _bounds(prefix: str, page: PageRequest) -> tuple[str, str]:
 def _time_of(id_: str) -> str:
     """Give the part of an id that is ordered by time."""
     return id_.rpartition("_")[2]
+
+
+def _join(places: Sequence[LiteralString]) -> LiteralString:
+    return ", ".join(places)

@@ -59,6 +59,10 @@ UPDATE: LiteralString = (
     " decline = $14, authorization_code = $15, network_transaction_id = $16, version = version + 1"
     " WHERE id = $17 AND merchant_id = $18 AND mode = $19 AND version = $20"
 )
+AMEND: LiteralString = (
+    "UPDATE payment SET facts = $1, version = version + 1"
+    " WHERE id = $2 AND merchant_id = $3 AND mode = $4 AND version = $5"
+)
 PAGE: LiteralString = f"SELECT {_COLUMNS} FROM payment WHERE merchant_id = $1 AND mode = $2"
 _PREFIXES = tuple(sorted(set(ID_PREFIXES.values())))
 _FILTERS: dict[str, Filter] = {
@@ -68,6 +72,9 @@ _FILTERS: dict[str, Filter] = {
     "customer_id": Filter("customer_id"),
     "agreement_id": Filter("agreement_id"),
     "stored_token_id": Filter("stored_token_id"),
+    "dialect": Filter("dialect"),
+    "from_us": Filter("created_at", " >= "),
+    "to_us": Filter("created_at", " <= "),
 }
 
 _summary = msgspec.json.Decoder(InstrumentSummary)
@@ -143,6 +150,15 @@ class Payments:
                 payment.tenant.mode,
                 payment.version,
             ),
+        )
+        return changed == 1
+
+    async def amend(self, payment: Payment) -> bool:
+        """Write the facts where the version is the one given."""
+        tenant = payment.tenant
+        changed = await self._connection.execute(
+            AMEND,
+            (to_json(payment.facts), payment.id, tenant.merchant_id, tenant.mode.value, payment.version),
         )
         return changed == 1
 

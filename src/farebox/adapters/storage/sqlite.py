@@ -157,6 +157,8 @@ _GUARDS = {
     "operation.processor, operation.processor_reference": "one_processor_reference",
     "operation.target_id": "one_live_void",
     "document.merchant_id, document.mode, document.kind, document.name": "document_name",
+    "stored_token.merchant_id, stored_token.mode, stored_token.name": "stored_token_name",
+    "subscription.merchant_id, subscription.mode, subscription.name": "subscription_name",
     "checkout_session.payment_id": "checkout_session_payment",
 }
 

@@ -10,6 +10,7 @@ import msgspec
 from farebox.adapters.storage.connection import (
     MODES,
     Connection,
+    ConstraintViolated,
     Row,
     Value,
     from_us,
@@ -19,6 +20,7 @@ from farebox.adapters.storage.connection import (
 )
 from farebox.adapters.storage.paging import Filter, page_of
 from farebox.domain.access import Tenant
+from farebox.domain.errors import Conflict, ErrorCode
 from farebox.domain.ids import AgreementId, CustomerId, MerchantId, StoredTokenId
 from farebox.domain.instruments import InstrumentSummary
 from farebox.domain.tokens import (
@@ -27,6 +29,7 @@ from farebox.domain.tokens import (
     StoredToken,
     StoredTokenKind,
     StoredTokenState,
+    TokenString,
 )
 from farebox.ports.storage import Page, PageRequest
 
@@ -35,15 +38,18 @@ _KEY_ID = slice(1, 9)
 
 _COLUMNS: LiteralString = (
     "id, merchant_id, mode, kind, token_mac, state, summary, fingerprint, created_at, dialect, wrapped_key,"
-    " payload, details, customer_id, agreement_id, network_transaction_id, label, metadata, version, facts"
+    " payload, details, customer_id, agreement_id, network_transaction_id, label, metadata, version, facts,"
+    " name, shown_string"
 )
 INSERT: LiteralString = (
     f"INSERT INTO stored_token ({_COLUMNS}, key_id) VALUES"
-    " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"
+    " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,"
+    " $22, $23)"
 )
 _BY_OWNER: LiteralString = f"SELECT {_COLUMNS} FROM stored_token WHERE merchant_id = $1 AND mode = $2"
 FIND: LiteralString = _BY_OWNER + " AND token_mac = $3"
 FIND_BY_ID: LiteralString = _BY_OWNER + " AND id = $3"
+FIND_BY_NAME: LiteralString = _BY_OWNER + " AND name = $3"
 BY_FINGERPRINT: LiteralString = (
     _BY_OWNER + " AND fingerprint = $3 AND state = 'active' ORDER BY id DESC LIMIT 100"
 )
@@ -53,8 +59,8 @@ BY_FINGERPRINT_OF_CUSTOMER: LiteralString = (
 UPDATE: LiteralString = (
     "UPDATE stored_token SET summary = $1, wrapped_key = $2, payload = $3, details = $4, key_id = $5,"
     " customer_id = $6, agreement_id = $7, network_transaction_id = $8, label = $9, metadata = $10,"
-    " facts = $11, version = version + 1"
-    " WHERE id = $12 AND merchant_id = $13 AND mode = $14 AND version = $15 AND state = 'active'"
+    " facts = $11, fingerprint = $12, version = version + 1"
+    " WHERE id = $13 AND merchant_id = $14 AND mode = $15 AND version = $16 AND state = 'active'"
 )
 DELETE: LiteralString = (
     "UPDATE stored_token SET state = 'deleted', wrapped_key = NULL, payload = NULL, details = NULL,"
@@ -89,31 +95,38 @@ class StoredTokens:
 
     async def insert(self, token: StoredToken) -> None:
         """Store a credential."""
+        try:
+            await self._connection.execute(INSERT, self._values(token))
+        except ConstraintViolated as refusal:
+            if refusal.name != "stored_token_name":
+                raise
+            raise Conflict(ErrorCode.NAME_ALREADY_USED) from None
+
+    def _values(self, token: StoredToken) -> tuple[Value, ...]:
         sealed = token.sealed
-        await self._connection.execute(
-            INSERT,
-            (
-                token.id,
-                *_owner(token.tenant),
-                token.kind,
-                token.token_mac,
-                token.state,
-                to_json(token.summary),
-                token.fingerprint,
-                to_us(token.created_at),
-                token.dialect,
-                sealed.wrapped_key if sealed else None,
-                sealed.payload if sealed else None,
-                sealed.details if sealed else None,
-                token.customer_id,
-                token.agreement_id,
-                token.network_transaction_id,
-                token.label,
-                to_json(token.metadata),
-                token.version,
-                to_json(token.facts),
-                sealed.wrapped_key[_KEY_ID] if sealed else None,
-            ),
+        return (
+            token.id,
+            *_owner(token.tenant),
+            token.kind,
+            token.token_mac,
+            token.state,
+            to_json(token.summary),
+            token.fingerprint,
+            to_us(token.created_at),
+            token.dialect,
+            sealed.wrapped_key if sealed else None,
+            sealed.payload if sealed else None,
+            sealed.details if sealed else None,
+            token.customer_id,
+            token.agreement_id,
+            token.network_transaction_id,
+            token.label,
+            to_json(token.metadata),
+            token.version,
+            to_json(token.facts),
+            token.name,
+            token.shown_string,
+            sealed.wrapped_key[_KEY_ID] if sealed else None,
         )
 
     async def find(self, tenant: Tenant, token_macs: Sequence[bytes]) -> StoredToken | None:
@@ -123,6 +136,11 @@ class StoredTokens:
             if row:
                 return _token(row)
         return None
+
+    async def find_by_name(self, tenant: Tenant, name: str) -> StoredToken | None:
+        """Give the credential that has, or had, this name."""
+        row = await self._connection.fetch_one(FIND_BY_NAME, (*_owner(tenant), name))
+        return _token(row) if row else None
 
     async def find_by_id(self, tenant: Tenant, token_id: StoredTokenId) -> StoredToken | None:
         """Give a credential by its id."""
@@ -158,6 +176,7 @@ class StoredTokens:
                 token.label,
                 to_json(token.metadata),
                 to_json(token.facts),
+                token.fingerprint,
                 token.id,
                 *_owner(token.tenant),
                 token.version,
@@ -215,4 +234,6 @@ def _token(row: Row) -> StoredToken:
         metadata=_metadata.decode(row[17]),
         version=row[18],
         facts=read_facts(row[19]),
+        name=row[20],
+        shown_string=TokenString(row[21]) if row[21] else None,
     )

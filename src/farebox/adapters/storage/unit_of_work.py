@@ -14,10 +14,12 @@ from farebox.adapters.storage.events import Events
 from farebox.adapters.storage.idempotency import Idempotency
 from farebox.adapters.storage.keys import Keys, Probing
 from farebox.adapters.storage.merchants import Merchants
+from farebox.adapters.storage.moments import Moments
 from farebox.adapters.storage.operations import Operations
 from farebox.adapters.storage.payments import Payments
 from farebox.adapters.storage.sessions import Sessions
 from farebox.adapters.storage.stored_tokens import StoredTokens
+from farebox.adapters.storage.subscriptions import Subscriptions
 from farebox.adapters.storage.tokens import SingleUseTokens
 from farebox.ports import storage as port
 from farebox.ports.keys import KeyRepository
@@ -47,6 +49,8 @@ class SqlUnitOfWork:
         self.documents: port.Documents = Documents(connection)
         self.references: port.References = References(connection)
         self.sessions: port.Sessions = Sessions(connection)
+        self.moments: port.Moments = Moments(connection)
+        self.subscriptions: port.Subscriptions = Subscriptions(connection)
         self.checkout_sessions: port.CheckoutSessions = CheckoutSessions(connection)
 
     def begin(self) -> None:

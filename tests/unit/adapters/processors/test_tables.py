@@ -89,7 +89,9 @@ def _forced(gateway: str, row: Row) -> ProcessorRequest | None:
         name, _, value = row.attribute.partition("=")
         return request(gateway, attributes={"dialect": gateway, name: value})
     if row.amount_minor is not None:
-        return request(gateway, money=Money(row.amount_minor, row.currency or "USD"))
+        # A result of the address check needs an address.
+        address = BillingAddress(line1="1 Street", postal_code="1") if row.avs else None
+        return request(gateway, money=Money(row.amount_minor, row.currency or "USD"), address=address)
     if row.cvc_value is not None:
         return request(gateway, cvc=row.cvc_value)
     line1 = row.line1 or (f"{row.line1_prefix} Street" if row.line1_prefix else None)

@@ -224,21 +224,33 @@ class Ledger:
         def all_of(*kinds: OperationKind) -> int:
             return sum(total for (kind, _), total in found.items() if kind in {one.value for one in kinds})
 
+        def raised(kind: OperationKind) -> int:
+            return found.get((OperationKind.INCREMENT.value, kind.value), 0)
+
         taken_back = voids(OperationKind.CAPTURE, OperationKind.PURCHASE, OperationKind.CREDIT)
         return Sums(
-            authorized=all_of(OperationKind.AUTHORIZATION),
-            captured=all_of(OperationKind.CAPTURE, OperationKind.PURCHASE, OperationKind.CREDIT) - taken_back,
+            authorized=all_of(OperationKind.AUTHORIZATION) + raised(OperationKind.AUTHORIZATION),
+            captured=all_of(OperationKind.CAPTURE, OperationKind.PURCHASE, OperationKind.CREDIT)
+            + raised(OperationKind.PURCHASE)
+            - taken_back,
             voided=voids(OperationKind.AUTHORIZATION),
             refunded=all_of(OperationKind.REFUND) - voids(OperationKind.REFUND),
         )
 
     def voided_of(self, target: str) -> int:
         """Add up what voids took from one operation."""
+        return self._sum_of(target, OperationKind.VOID)
+
+    def raised_of(self, target: str) -> int:
+        """Add up what increments gave to one operation."""
+        return self._sum_of(target, OperationKind.INCREMENT)
+
+    def _sum_of(self, target: str, kind: OperationKind) -> int:
         rows = self._rows(
             "SELECT COALESCE(SUM(approved_minor), 0) FROM entry"
             " WHERE root = (SELECT root FROM entry WHERE reference = ?1)"
-            " AND target = ?1 AND kind = 'void' AND state = 'approved'",
-            (target,),
+            " AND target = ?1 AND kind = ?2 AND state = 'approved'",
+            (target, kind.value),
         )
         return cast("int", rows[0][0])
 

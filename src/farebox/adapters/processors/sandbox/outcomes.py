@@ -90,6 +90,8 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     title: str
     source: str
     rows: tuple[Row, ...]
+    bank_debits: Literal["approved", "pending"] = "pending"
+    """What a bank debit is until its batch closes, where no row says otherwise."""
 
 
 @cache
@@ -159,7 +161,8 @@ class Decision:
 
 def decide(request: ProcessorRequest) -> Decision:
     """Decide by the dialect's table; never keeps or raises anything that holds the number."""
-    index = _index(request.attributes.get("dialect", DEFAULT_TABLE))
+    name = request.attributes.get("dialect", DEFAULT_TABLE)
+    index = _index(name)
     instrument = request.instrument
     matched = [
         row
@@ -174,7 +177,7 @@ def decide(request: ProcessorRequest) -> Decision:
         return Decision("pending", Checks(AvsResult.NOT_SUPPORTED, CvcResult.NOT_SUPPORTED), settles=None)
     is_bank = instrument is not None and not isinstance(instrument, Card)
     moves_money = request.kind is not OperationKind.VERIFICATION
-    usual: Literal["approved", "pending"] = "pending" if is_bank and moves_money else "approved"
+    usual = table(name).bank_debits if is_bank and moves_money else "approved"
     return Decision(
         outcome=(deciding.outcome if deciding else None) or usual,
         checks=_checks(matched, instrument, request.payer),

@@ -46,7 +46,9 @@ from farebox.ports.system import Clock
 
 _decode_later = msgspec.json.Decoder(dict[str, str | Refused]).decode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FOLLOW_UPS = frozenset({OperationKind.CAPTURE, OperationKind.VOID, OperationKind.REFUND})
+_FOLLOW_UPS = frozenset(
+    {OperationKind.CAPTURE, OperationKind.VOID, OperationKind.REFUND, OperationKind.INCREMENT}
+)
 
 
 class SandboxProcessor:
@@ -256,6 +258,8 @@ class SandboxProcessor:
                 return self._judge_refund(request)
             case OperationKind.VOID:
                 return self._judge_void(request)
+            case OperationKind.INCREMENT:
+                return self._judge_increment(request)
             case _:
                 return decide(request)
 
@@ -290,9 +294,18 @@ class SandboxProcessor:
         elif target.batch is not None:
             return _declined(DeclineReason.ALREADY_SETTLED)
         else:
-            left = target.approved_minor - self._ledger.voided_of(target.reference)
+            raised = self._ledger.raised_of(target.reference)
+            left = target.approved_minor + raised - self._ledger.voided_of(target.reference)
         if request.money.amount_minor > left:
             return _declined(DeclineReason.AMOUNT_EXCEEDED)
+        return Decision("approved", Checks())
+
+    def _judge_increment(self, request: ProcessorRequest) -> Decision:
+        target = self._target(request)
+        if target is None:
+            return _declined(DeclineReason.TRANSACTION_NOT_FOUND)
+        if target.batch is not None:
+            return _declined(DeclineReason.ALREADY_SETTLED)
         return Decision("approved", Checks())
 
     def _target(self, request: ProcessorRequest) -> Entry | None:

@@ -1,0 +1,1 @@
+"""Readers and writers of the Payroc API, by family."""

@@ -1,0 +1,1 @@
+"""The structs of the Payroc API, by family."""
