@@ -13,7 +13,7 @@ import re
 from collections.abc import Container, Iterable, Sequence
 from functools import cache
 from types import UnionType
-from typing import Any, NoReturn, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, NoReturn, TypeVar, Union, cast, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -337,6 +337,31 @@ def with_known_names(value: Any, into: Any) -> Any:
         else:
             members.setdefault(field.encode_name, with_known_names(item, field.type))
     return members
+
+
+def with_texts(value: Any, into: Any) -> Any:
+    """Write numbers as texts where the struct wants texts, at every depth that has structs."""
+    if isinstance(value, list):
+        item_type = _item_type(into)
+        return [with_texts(item, item_type) for item in cast("list[Any]", value)]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value) if _is_text(into) else value
+    struct = _struct_of(into)
+    if struct is None or not isinstance(value, dict):
+        return value
+    types = {one.encode_name: one.type for one in msgspec.structs.fields(struct)}
+    members = cast("dict[str, Any]", value)
+    return {name: with_texts(item, types.get(name)) for name, item in members.items()}
+
+
+def _is_text(type_: Any) -> bool:
+    """Tell whether a type is a text or nothing, with or without bounds."""
+    plain = {_unbound(one) for one in _alternatives(_unbound(type_))} - {type(None)}
+    return plain == {str}
+
+
+def _unbound(type_: Any) -> Any:
+    return get_args(type_)[0] if get_origin(type_) is Annotated else type_
 
 
 @cache

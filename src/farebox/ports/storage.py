@@ -60,8 +60,10 @@ class PageRequest:
     limit: int = 10
     after: str | None = None
     before: str | None = None
-    filters: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Equality on a closed set of columns which each list names."""
+    filters: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict[str, "str | tuple[str, ...]"])
+    """Conditions on a closed set of columns which each list names; a tuple means any of its values."""
+    offset: int = 0
+    """How many of the newest rows to pass over, for protocols that count."""
     since: datetime | None = None
     """Only what was created at this instant or later, by the merchant's clock."""
     until: datetime | None = None
@@ -290,6 +292,10 @@ class Operations(Protocol):
         """Note that the acquirer's batch took these approved operations; give those that were not yet."""
         ...
 
+    async def page(self, tenant: Tenant, page: PageRequest) -> Page[Operation]:
+        """List; filters: `family`, `reference`, `kind`."""
+        ...
+
     async def oldest_envelope_day(self) -> int | None:
         """Give the day (since 1970) of the oldest envelope that recovery may still need."""
         ...
@@ -408,6 +414,10 @@ class Merchants(Protocol):
 
     async def accounts(self, tenant: Tenant) -> Sequence[MerchantAccount]: ...
 
+    async def owners_of_account(self, dialect: str, name: str) -> Sequence[MerchantId]:
+        """Give the merchants that have an account of this name in a dialect; of all tenants."""
+        ...
+
     async def insert_key(self, key: ApiKey) -> None: ...
 
     async def find_key(self, key_mac: bytes) -> tuple[ApiKey, Merchant] | None:
@@ -468,6 +478,10 @@ class References(Protocol):
         self, tenant: Tenant, scope: str, reference: str, *, now: datetime, until: datetime
     ) -> bool:
         """Take a reference until an instant by the merchant's clock; False while somebody has it."""
+        ...
+
+    async def release(self, tenant: Tenant, scope: str, reference: str) -> None:
+        """Let a reference go before its time."""
         ...
 
     async def purge(self, limit: int) -> int:

@@ -254,9 +254,10 @@ class RevokeSingleUseToken(Command[SingleUseTokenView]):
 
 @frozen
 class FromSingleUseToken:
-    """Pay with a single-use token."""
+    """Pay with a single-use token; `cvc` is what the customer typed this time, if it was minted without."""
 
     token: TokenString
+    cvc: Sensitive | None = None
 
 
 @frozen
@@ -351,6 +352,10 @@ class Pay(Command[PaymentView]):
     """Refuse the reference when it was used in this scope and its time is not over."""
     network_transaction_id: str | None = None
     """Of a first transaction made elsewhere, for imported agreements."""
+    payer: PayerDetails | None = None
+    """What the payer said this time, in place of what is stored with the token; for this payment only."""
+    family: str | None = None
+    """The list that the operation belongs to, by which `ListOperations` finds it."""
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -368,6 +373,8 @@ class FollowUp(Command[PaymentView]):
     amount_minor: int | None = None
     target_id: OperationId | None = None
     reference: str | None = None
+    family: str | None = None
+    """The list that the operation belongs to, by which `ListOperations` finds it."""
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with it; never card data."""
@@ -404,6 +411,22 @@ class GetPaymentByKey(Command[PaymentView]):
 
 
 @frozen
+class GetOperation(Command[PaymentView]):
+    """Show the payment that an operation belongs to, and which operation that is."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    operation_id: OperationId
+
+
+@frozen
+class ListOperations(Command[Page[PaymentView]]):
+    """List operations with their payments, newest first; filters as in `ports.storage.Operations.page`."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    page: PageRequest
+
+
+@frozen
 class ListPayments(Command[Page[PaymentView]]):
     """List payments, newest first; filters as in `ports.storage.Payments.page`."""
 
@@ -420,10 +443,13 @@ class StoreCredential(Command[StoredTokenView]):
     """Turn a single-use token, which it spends, or clear details into a stored credential."""
 
     scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
-    source: FromSingleUseToken | FromInstrument
+    source: FromSingleUseToken | FromInstrument | FromStoredToken
+    """A stored token is copied: another name for the same instrument, with a mandate."""
     kind: StoredTokenKind = StoredTokenKind.PAYMENT_TOKEN
     is_unique: bool = False
     """Refuse an instrument that the customer has stored already."""
+    mandate_reference: str | None = None
+    """What the holder of a bank account signed."""
     customer_id: CustomerId | None = None
     agreement_id: AgreementId | None = None
     network_transaction_id: str | None = None
@@ -452,7 +478,7 @@ class ListStoredTokens(Command[Page[StoredTokenView]]):
 
 @frozen
 class UpdateStoredToken(Command[StoredTokenView]):
-    """Change label, metadata, customer or the card's expiry; what is None stays."""
+    """Change label, metadata, customer, facts or what is sealed; what is None stays."""
 
     scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
     token: str
@@ -462,6 +488,10 @@ class UpdateStoredToken(Command[StoredTokenView]):
     exp_month: int | None = None
     exp_year: int | None = None
     facts: Facts | None = None
+    change: Callable[[PaymentInstrument, PayerDetails], tuple[PaymentInstrument, PayerDetails]] | None = None
+    """A pure function of what is sealed; its result is sealed in its place."""
+    source: FromSingleUseToken | FromInstrument | None = None
+    """Replaces what is sealed by what this stands for; a single-use token is spent."""
 
 
 @frozen
@@ -528,6 +558,54 @@ class CreateCustomer(Command[Customer]):
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with it; never card data."""
+    has_unique_reference: bool = False
+    """Refuse a reference that another customer of this kind has."""
+
+
+@frozen
+class NewDocument:
+    """A document that comes with a customer; `key` is how the credentials of the same request name it."""
+
+    key: str
+    kind: str
+    facts: Facts
+    state: str = ""
+
+
+@frozen
+class NewCredential:
+    """A credential that comes with a customer, whose it becomes.
+
+    `links` names facts of the credential that are ids of documents of the same request, by their key.
+    `mandate_reference` is unique in `unique_reference`'s scope, if there is one.
+    """
+
+    store: StoreCredential
+    links: Mapping[str, str] = field(default_factory=dict[str, str])
+    unique_reference: UniqueReference | None = None
+
+
+@frozen
+class Enrolled:
+    """A customer and what was stored for them."""
+
+    customer: Customer
+    documents: Mapping[str, Document]
+    credentials: Sequence[StoredTokenView]
+
+
+@frozen
+class Enrol(Command[Enrolled]):
+    """Store a customer, documents and credentials of theirs: all of it or nothing.
+
+    A refused request spends no token.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.CUSTOMERS_WRITE
+    customer: CreateCustomer | CustomerId
+    """A new one, or one that is there."""
+    documents: Sequence[NewDocument] = ()
+    credentials: Sequence[NewCredential] = ()
 
 
 @frozen
@@ -558,6 +636,8 @@ class UpdateCustomer(Command[Customer]):
     changes: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     metadata: Mapping[str, str] | None = None
     facts: Facts | None = None
+    has_unique_reference: bool = False
+    """Refuse a reference that another customer of this kind has."""
 
 
 @frozen
@@ -566,6 +646,8 @@ class DeleteCustomer(Command[Customer]):
 
     scope: ClassVar[Scope | None] = Scope.CUSTOMERS_WRITE
     customer_id: CustomerId
+    document_kinds: tuple[str, ...] = ()
+    """Kinds of documents of theirs that go as well."""
 
 
 @frozen
@@ -652,6 +734,31 @@ class DeleteDocument(Command[Document]):
     kind: str
     document_id: DocumentId
     frees_name: bool = True
+
+
+@frozen
+class AnswerDocument(Command[Document]):
+    """Record what a payer's browser says about a document that waits for it.
+
+    A key that lives in a browser may do this and no more: the document must be in the state it waits in.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.TOKENS_MINT
+    kind: str
+    document_id: DocumentId
+    waits_in: str
+    state: str
+    facts: Facts
+    """Added to those that are there."""
+
+
+@frozen
+class FindAccount(Command[bool]):
+    """Tell whether the caller's merchant has an account of this name in a dialect."""
+
+    scope: ClassVar[Scope | None] = None
+    dialect: str
+    name: str
 
 
 @frozen

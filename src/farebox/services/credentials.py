@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from farebox.domain.access import Tenant
+from farebox.domain.bank_accounts import with_mandate
 from farebox.domain.cards import Card, parse_expiry
 from farebox.domain.credentials_on_file import (
     NETWORK_TRANSACTION_ID_LENGTH_MAX,
@@ -15,8 +17,9 @@ from farebox.domain.credentials_on_file import (
 from farebox.domain.errors import Conflict, ErrorCode, InvalidRequest, NotFound
 from farebox.domain.events import Event, EventType, Value
 from farebox.domain.facts import check_facts
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import AgreementId, CustomerId, OperationId, StoredTokenId, has_shape
-from farebox.domain.instruments import PayerDetails, PaymentInstrument, summary_of
+from farebox.domain.instruments import InstrumentSummary, PayerDetails, PaymentInstrument, summary_of
 from farebox.domain.tokens import (
     STORED_ID_PREFIXES,
     SealedReusable,
@@ -36,6 +39,8 @@ from farebox.services.commands import (
     DeleteStoredToken,
     EndAgreement,
     FromInstrument,
+    FromSingleUseToken,
+    FromStoredToken,
     GetAgreement,
     GetStoredToken,
     ListAgreements,
@@ -54,6 +59,22 @@ _CLASSES: Mapping[StoredTokenKind, TokenClass] = {
     StoredTokenKind.PAYMENT_TOKEN: TokenClass.PAYMENT_TOKEN,
     StoredTokenKind.RECURRENCE_TOKEN: TokenClass.RECURRENCE_TOKEN,
 }
+
+
+COPY_OF = "copy_of"
+"""The fact that names which credential this one is another name of."""
+
+
+@frozen
+class Prepared:
+    """What is to be stored, sealed; nothing is sealed when the token for it holds nothing any more."""
+
+    token_id: StoredTokenId
+    string: TokenString = TokenString("")
+    summary: InstrumentSummary | None = None
+    details: PayerDetails | None = None
+    sealed: SealedReusable | None = None
+    fingerprint: bytes | None = None
 
 
 class Credentials:
@@ -98,54 +119,12 @@ class Credentials:
             NotFound: no such token, customer or agreement.
         """
         self._durability.require()
-        tenant = context.principal.tenant
-        await self._vaulting.prepare(tenant)
-        _check_network_transaction_id(command.network_transaction_id)
-        opened = await self._open(command, context, claim)
-        token_class = _CLASSES[command.kind]
-        token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[command.kind]))
-        string = self._ids.token(context.rules.stored_shapes[command.kind.value])
-        sealed = fingerprint = None
-        if opened is not None:
-            instrument, details = opened
-            if context.rules.shows_stored_again:
-                details = replace(details, token=string)
-            sealed = self._vaulting.seal_reusable(instrument, details, tenant=tenant, token_id=token_id)
-            fingerprint = self._vaulting.fingerprint(instrument, tenant)
-        operation_id = OperationId(self._ids.new("op"))
+        prepared = await self.prepare(command, context)
 
         async def work(uow: UnitOfWork) -> tuple[StoredTokenView, list[Event]]:
             await claim.begin(uow)
-            events = await self._spend(uow, command, context, operation_id)
-            if opened is None or sealed is None or fingerprint is None:
-                raise NotFound(ErrorCode.TOKEN_NOT_FOUND, param="single_use_token")
-            await self._check_links(uow, tenant, command)
-            if command.is_unique and await uow.stored_tokens.find_by_fingerprint(
-                tenant, fingerprint, command.customer_id
-            ):
-                raise Conflict(ErrorCode.INSTRUMENT_ALREADY_STORED)
-            token = StoredToken(
-                id=token_id,
-                tenant=tenant,
-                kind=command.kind,
-                token_mac=self._secrets.token_mac(string, token_class, tenant),
-                state=StoredTokenState.ACTIVE,
-                summary=summary_of(opened[0], bin_length=self._bin_length),
-                fingerprint=fingerprint,
-                created_at=self._clock.now() + context.principal.clock_offset,
-                dialect=context.dialect,
-                sealed=sealed,
-                customer_id=command.customer_id,
-                agreement_id=command.agreement_id,
-                network_transaction_id=command.network_transaction_id,
-                label=command.label,
-                metadata=command.metadata,
-                facts=check_facts(command.facts),
-            )
-            await uow.stored_tokens.insert(token)
-            events.append(self._event(EventType.STORED_TOKEN_CREATED, token, 1))
+            view, events = await self.keep(uow, command, prepared, context)
             await uow.events.append(events)
-            view = StoredTokenView(token, opened[1], string)
             await claim.finish(uow, view)
             return view, events
 
@@ -153,18 +132,87 @@ class Credentials:
         self._telemetry.observe(events)
         return view
 
+    async def prepare(self, command: StoreCredential, context: Context[Any]) -> Prepared:
+        """Open (audited) and seal anew what is to be stored, before the transaction that keeps it.
+
+        Raises:
+            InvalidRequest: `parameter_invalid` for a network transaction id or a mandate reference.
+        """
+        tenant = context.principal.tenant
+        await self._vaulting.prepare(tenant)
+        _check_network_transaction_id(command.network_transaction_id)
+        opened = await self._open(command.source, context)
+        token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[command.kind]))
+        if opened is None:
+            return Prepared(token_id)
+        instrument, details = opened
+        if command.mandate_reference is not None:
+            instrument = with_mandate(instrument, command.mandate_reference)
+        summary = summary_of(instrument, bin_length=self._bin_length)
+        string = self._ids.token(context.rules.shape_of(command.kind.value, summary.kind))
+        if command.mandate_reference is not None:
+            shape = context.rules.stored_shapes.get("mandate")
+            string = self._ids.token(shape) if shape else string
+        shown = replace(details, token=string) if context.rules.shows_stored_again else details
+        return Prepared(
+            token_id,
+            string=string,
+            summary=summary,
+            details=shown,
+            sealed=self._vaulting.seal_reusable(instrument, shown, tenant=tenant, token_id=token_id),
+            fingerprint=self._vaulting.fingerprint(instrument, tenant),
+        )
+
+    async def keep(
+        self, uow: UnitOfWork, command: StoreCredential, prepared: Prepared, context: Context[Any]
+    ) -> tuple[StoredTokenView, list[Event]]:
+        """Spend the single-use token and store the credential, in the caller's transaction.
+
+        Raises:
+            Conflict: the token cannot be spent; `token_class_mismatch`; `instrument_already_stored`.
+            NotFound: no such token, customer or agreement.
+        """
+        tenant = context.principal.tenant
+        events = await self._spend(uow, command.source, context, OperationId(self._ids.new("op")))
+        if prepared.sealed is None or prepared.fingerprint is None or prepared.summary is None:
+            raise _nothing_to_store(command.source)
+        await self._check_links(uow, tenant, command)
+        if command.is_unique:
+            await _refuse_twice(uow, tenant, prepared.fingerprint, command.customer_id)
+        token_class = _CLASSES[command.kind]
+        token = StoredToken(
+            id=prepared.token_id,
+            tenant=tenant,
+            kind=command.kind,
+            token_mac=self._secrets.token_mac(prepared.string, token_class, tenant),
+            state=StoredTokenState.ACTIVE,
+            summary=prepared.summary,
+            fingerprint=prepared.fingerprint,
+            created_at=self._clock.now() + context.principal.clock_offset,
+            dialect=context.dialect,
+            sealed=prepared.sealed,
+            customer_id=command.customer_id,
+            agreement_id=command.agreement_id,
+            network_transaction_id=command.network_transaction_id,
+            label=command.label,
+            metadata=command.metadata,
+            facts=check_facts(command.facts),
+        )
+        await uow.stored_tokens.insert(token)
+        events.append(self._event(EventType.STORED_TOKEN_CREATED, token, 1))
+        return StoredTokenView(token, prepared.details, prepared.string), events
+
     async def _open(
-        self,
-        command: StoreCredential,
-        context: Context[StoredTokenView],
-        claim: Claim[StoredTokenView],
+        self, source: FromSingleUseToken | FromStoredToken | FromInstrument, context: Context[Any]
     ) -> tuple[PaymentInstrument, PayerDetails] | None:
         """Open what is to be stored; nothing when the token holds nothing any more."""
-        source = command.source
         if isinstance(source, FromInstrument):
             instrument = source.instrument
             card = isinstance(instrument, Card)
             return (instrument.without_cvc() if card else instrument), source.details
+        if isinstance(source, FromStoredToken):
+            token, permit = await self._permitted(source.token, context, "copy")
+            return self._vaulting.open_stored(permit, token)
         mac = self._token_mac(source.token, context)
 
         async def find(uow: UnitOfWork) -> tuple[SingleUseToken, Permit] | None:
@@ -184,18 +232,35 @@ class Credentials:
         found = await self._storage.write(find)
         return self._vaulting.open_single_use(found[1], found[0], source.token) if found else None
 
+    async def _permitted(self, string: str, context: Context[Any], why: str) -> tuple[StoredToken, Permit]:
+        """Find a credential and give leave to open it."""
+
+        async def find(uow: UnitOfWork) -> tuple[StoredToken, Permit]:
+            token = await self._find(uow, string, context)
+            permit = await self._vaulting.permit(
+                uow,
+                token.id,
+                purpose="store",
+                why=why,
+                principal=context.principal,
+                request_id=context.request_id,
+            )
+            return token, permit
+
+        return await self._storage.write(find)
+
     async def _spend(
         self,
         uow: UnitOfWork,
-        command: StoreCredential,
-        context: Context[StoredTokenView],
+        source: FromSingleUseToken | FromStoredToken | FromInstrument,
+        context: Context[Any],
         operation_id: OperationId,
     ) -> list[Event]:
         """Reserve and spend the token in one step; the conditional write refuses a second taker (R1)."""
-        if isinstance(command.source, FromInstrument):
+        if not isinstance(source, FromSingleUseToken):
             return []
         tenant = context.principal.tenant
-        mac = self._token_mac(command.source.token, context)
+        mac = self._token_mac(source.token, context)
         token = await uow.tokens.reserve(tenant, mac, operation_id, context.principal.clock_offset)
         if token is None:
             raise explain_refusal(await uow.tokens.find(tenant, mac), param="single_use_token")
@@ -269,58 +334,55 @@ class Credentials:
         """
         tenant = context.principal.tenant
         await self._vaulting.prepare(tenant)
-        resealed = await self._with_new_expiry(command, context)
+        resealed = await self._resealed(command, context)
+        operation_id = OperationId(self._ids.new("op"))
 
-        async def work(uow: UnitOfWork) -> tuple[StoredToken, Event]:
+        async def work(uow: UnitOfWork) -> tuple[StoredToken, list[Event]]:
             await claim.begin(uow)
+            events: list[Event] = []
+            if command.source is not None:
+                events = await self._spend(uow, command.source, context, operation_id)
             token = await self._find(uow, command.token, context)
             if command.customer_id and await uow.customers.find(tenant, command.customer_id) is None:
                 raise NotFound(ErrorCode.CUSTOMER_NOT_FOUND, param="customer")
             changed = _changed(token, command)
             if resealed is not None:
-                changed = replace(changed, summary=resealed[0].summary, sealed=resealed[1])
+                new, sealed = resealed
+                changed = replace(changed, summary=new.summary, fingerprint=new.fingerprint, sealed=sealed)
             if not await uow.stored_tokens.update(changed):
                 raise Conflict(ErrorCode.PAYMENT_STATE_CONFLICT)
             changed = replace(changed, version=changed.version + 1)
-            event = self._event(EventType.STORED_TOKEN_UPDATED, changed, changed.version)
-            await uow.events.append((event,))
+            events.append(self._event(EventType.STORED_TOKEN_UPDATED, changed, changed.version))
+            await uow.events.append(events)
             await claim.finish(uow, StoredTokenView(changed, self._vaulting.details_of_stored(changed)))
-            return changed, event
+            return changed, events
 
-        token, event = await self._storage.write(work)
-        self._telemetry.observe((event,))
+        token, events = await self._storage.write(work)
+        self._telemetry.observe(events)
         return StoredTokenView(token, self._vaulting.details_of_stored(token))
 
-    async def _with_new_expiry(
+    async def _resealed(
         self, command: UpdateStoredToken, context: Context[StoredTokenView]
     ) -> tuple[StoredToken, SealedReusable] | None:
-        """Open the card, give it the new expiry and seal it again."""
-        if command.exp_month is None and command.exp_year is None:
+        """Seal again what is new: another instrument, or this one with something changed."""
+        change = command.change or _new_expiry(command)
+        if command.source is None and change is None:
             return None
-
-        async def find(uow: UnitOfWork) -> tuple[StoredToken, Permit]:
-            token = await self._find(uow, command.token, context)
-            permit = await self._vaulting.permit(
-                uow,
-                token.id,
-                purpose="store",
-                why="update",
-                principal=context.principal,
-                request_id=context.request_id,
-            )
-            return token, permit
-
-        token, permit = await self._storage.write(find)
-        card, details = self._vaulting.open_stored(permit, token)
-        if not isinstance(card, Card):
-            raise InvalidRequest(ErrorCode.CARD_EXPIRY_INVALID, param="card.exp_month")
-        expiry = parse_expiry(
-            command.exp_month if command.exp_month is not None else card.expiry.month,
-            command.exp_year if command.exp_year is not None else card.expiry.year,
-        )
-        renewed = replace(card, expiry=expiry)
-        sealed = self._vaulting.seal_reusable(renewed, details, tenant=token.tenant, token_id=token.id)
-        return replace(token, summary=summary_of(renewed, bin_length=self._bin_length)), sealed
+        token, permit = await self._permitted(command.token, context, "update")
+        instrument, details = self._vaulting.open_stored(permit, token)
+        if command.source is not None:
+            opened = await self._open(command.source, context)
+            if opened is None:
+                raise _nothing_to_store(command.source)
+            instrument, details = opened[0], replace(opened[1], token=details.token)
+        if change is not None:
+            instrument, details = change(instrument, details)
+        if isinstance(instrument, Card):
+            instrument = instrument.without_cvc()
+        sealed = self._vaulting.seal_reusable(instrument, details, tenant=token.tenant, token_id=token.id)
+        summary = summary_of(instrument, bin_length=self._bin_length)
+        fingerprint = self._vaulting.fingerprint(instrument, token.tenant)
+        return replace(token, summary=summary, fingerprint=fingerprint), sealed
 
     async def delete(
         self,
@@ -439,10 +501,10 @@ class Credentials:
 
     # --- common ----------------------------------------------------------------------------------
 
-    def _token_mac(self, string: TokenString, context: Context[StoredTokenView]) -> bytes:
+    def _token_mac(self, string: TokenString, context: Context[Any]) -> bytes:
         return self._secrets.token_mac(string, TokenClass.SINGLE_USE, context.principal.tenant)
 
-    async def _find(self, uow: UnitOfWork, token: str, context: Context[StoredTokenView]) -> StoredToken:
+    async def _find(self, uow: UnitOfWork, token: str, context: Context[Any]) -> StoredToken:
         """Find an active credential by id or by string."""
         tenant = context.principal.tenant
         if any(has_shape(token, prefix) for prefix in STORED_ID_PREFIXES.values()):
@@ -488,6 +550,38 @@ def _changed(token: StoredToken, command: UpdateStoredToken) -> StoredToken:
         customer_id=customer_id,
         facts=token.facts if command.facts is None else check_facts(command.facts),
     )
+
+
+def _new_expiry(
+    command: UpdateStoredToken,
+) -> Callable[[PaymentInstrument, PayerDetails], tuple[PaymentInstrument, PayerDetails]] | None:
+    if command.exp_month is None and command.exp_year is None:
+        return None
+
+    def change(card: PaymentInstrument, details: PayerDetails) -> tuple[PaymentInstrument, PayerDetails]:
+        if not isinstance(card, Card):
+            raise InvalidRequest(ErrorCode.CARD_EXPIRY_INVALID, param="card.exp_month")
+        expiry = parse_expiry(
+            command.exp_month if command.exp_month is not None else card.expiry.month,
+            command.exp_year if command.exp_year is not None else card.expiry.year,
+        )
+        return replace(card, expiry=expiry), details
+
+    return change
+
+
+async def _refuse_twice(
+    uow: UnitOfWork, tenant: Tenant, fingerprint: bytes, customer_id: CustomerId | None
+) -> None:
+    """Refuse an instrument that the customer has stored already; a copy under another name is none."""
+    for token in await uow.stored_tokens.find_by_fingerprint(tenant, fingerprint, customer_id):
+        if COPY_OF not in token.facts:
+            raise Conflict(ErrorCode.INSTRUMENT_ALREADY_STORED, existing=(token.id,))
+
+
+def _nothing_to_store(source: FromSingleUseToken | FromStoredToken | FromInstrument) -> NotFound:
+    assert not isinstance(source, FromInstrument), "clear details are never nothing"
+    return NotFound(ErrorCode.TOKEN_NOT_FOUND, param="single_use_token")
 
 
 def _check_network_transaction_id(network_transaction_id: str | None) -> None:

@@ -15,6 +15,7 @@ from farebox.services.commands import (
     GetPayment,
     GetPaymentByKey,
     ListEvents,
+    ListOperations,
     ListPayments,
     PaymentView,
 )
@@ -109,6 +110,38 @@ class Reporting:
         if found is None:
             raise NotFound(_NOT_FOUND[command.prefix])
         return found
+
+    async def operation(
+        self, command: GetOperation, context: Context[PaymentView], claim: Claim[PaymentView]
+    ) -> PaymentView:
+        """Show the payment of an operation.
+
+        Raises:
+            NotFound: `operation_not_found`.
+        """
+
+        async def work(uow: UnitOfWork) -> PaymentView:
+            operation = await uow.operations.find(context.principal.tenant, command.operation_id)
+            if operation is None:
+                raise NotFound(ErrorCode.OPERATION_NOT_FOUND)
+            return await payment_view_of_operation(uow, operation)
+
+        return await self._storage.read(work)
+
+    async def operations(
+        self,
+        command: ListOperations,
+        context: Context[Page[PaymentView]],
+        claim: Claim[Page[PaymentView]],
+    ) -> Page[PaymentView]:
+        """List operations, each with its payment."""
+
+        async def work(uow: UnitOfWork) -> Page[PaymentView]:
+            page = await uow.operations.page(context.principal.tenant, command.page)
+            views = [await payment_view_of_operation(uow, operation) for operation in page.items]
+            return Page(views, page.has_more)
+
+        return await self._storage.read(work)
 
     async def payments(
         self,

@@ -81,8 +81,9 @@ class Tokenization:
         _check_not_expired(command, now)
         real_expires_at = datetime.fromtimestamp(wall.timestamp() + lifetime, UTC)
         await self._vaulting.prepare(principal.tenant, real_expires_at)
+        summary = summary_of(command.instrument, bin_length=self._bin_length)
         token_id = SingleUseTokenId(self._ids.new("tok"))
-        string = self._ids.token(rules.shape)
+        string = self._ids.token(rules.shape_of("single_use", summary.kind))
         sealed = self._vaulting.seal_single_use(
             command.instrument,
             command.details,
@@ -96,7 +97,7 @@ class Tokenization:
             tenant=principal.tenant,
             token_mac=self._mac(string, principal),
             state=TokenState.MINTED,
-            summary=summary_of(command.instrument, bin_length=self._bin_length),
+            summary=summary,
             fingerprint=self._vaulting.fingerprint(command.instrument, principal.tenant),
             created_at=now,
             expires_at=real_expires_at + principal.clock_offset,

@@ -25,6 +25,7 @@ from farebox.services.credentials import Credentials
 from farebox.services.customers import Customers
 from farebox.services.documents import Documents
 from farebox.services.durability import Durability
+from farebox.services.enrolment import Enrolment
 from farebox.services.follow_ups import FollowUps
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger
@@ -178,12 +179,22 @@ def build_use_cases(
         recovery=recovery,
         clock_moved=access.forget,
     )
+    customers = Customers(storage=storage, clock=clock, ids=ids, telemetry=telemetry)
     handlers = _handlers(
         tokenization=tokenization,
         purchases=purchases,
         follow_ups=follow_ups,
         credentials=credentials,
-        customers=Customers(storage=storage, clock=clock, ids=ids, telemetry=telemetry),
+        customers=customers,
+        enrolment=Enrolment(
+            storage=storage,
+            clock=clock,
+            ids=ids,
+            telemetry=telemetry,
+            customers=customers,
+            credentials=credentials,
+            durability=durability,
+        ),
         reporting=Reporting(storage, secrets),
         sandbox=sandbox_commands,
         documents=Documents(storage=storage, clock=clock, ids=ids),
@@ -212,6 +223,7 @@ def _handlers(
     follow_ups: FollowUps,
     credentials: Credentials,
     customers: Customers,
+    enrolment: Enrolment,
     reporting: Reporting,
     sandbox: SandboxCommands,
     documents: Documents,
@@ -231,6 +243,11 @@ def _handlers(
         commands.GetPaymentByKey: reporting.payment_by_key,
         commands.FindNumbered: reporting.find_numbered,
         commands.ListPayments: reporting.payments,
+        commands.GetOperation: reporting.operation,
+        commands.ListOperations: reporting.operations,
+        commands.Enrol: enrolment.enrol,
+        commands.AnswerDocument: documents.answer,
+        commands.FindAccount: access.find_account,
         commands.StoreCredential: credentials.store,
         commands.GetStoredToken: credentials.get,
         commands.ListStoredTokens: credentials.page,

@@ -36,6 +36,9 @@ INSERT_ACCOUNT: LiteralString = (
 ACCOUNTS: LiteralString = (
     f"SELECT {_ACCOUNT} FROM merchant_account WHERE merchant_id = $1 AND mode = $2 ORDER BY id"
 )
+OWNERS_OF_ACCOUNT: LiteralString = (
+    "SELECT merchant_id FROM merchant_account WHERE names LIKE '%' || $1 || '%' ORDER BY id LIMIT 10"
+)
 _KEY: LiteralString = (
     "k.id, k.merchant_id, k.mode, k.kind, k.dialect, k.key_mac, k.scopes, k.created_at, k.label,"
     " k.attributes, k.revoked_at"
@@ -123,6 +126,13 @@ class Merchants:
             )
             for row in rows
         ]
+
+    async def owners_of_account(self, dialect: str, name: str) -> Sequence[MerchantId]:
+        """Give the merchants that have an account of this name."""
+        # The names are written by us, without blanks, so the pair stands there as it is encoded.
+        pair = to_json({dialect: name})[1:-1]
+        rows = await self._connection.fetch_all(OWNERS_OF_ACCOUNT, (pair,))
+        return [MerchantId(row[0]) for row in rows]
 
     async def insert_key(self, key: ApiKey) -> None:
         """Store a credential's digest."""

@@ -22,6 +22,7 @@ from farebox.adapters.storage.connection import (
     to_json,
     to_us,
 )
+from farebox.adapters.storage.paging import Filter, page_of
 from farebox.domain.access import Tenant
 from farebox.domain.checks import AvsResult, Checks, CvcResult
 from farebox.domain.declines import Decline
@@ -29,18 +30,19 @@ from farebox.domain.errors import Conflict, ErrorCode
 from farebox.domain.ids import MerchantId, OperationId, PaymentId, SingleUseTokenId, StoredTokenId
 from farebox.domain.money import Money
 from farebox.domain.operations import Initiator, Operation, OperationKind, OperationState, Reason
+from farebox.ports.storage import Page, PageRequest
 
 _COLUMNS: LiteralString = (
     "id, merchant_id, mode, payment_id, kind, amount_minor, currency, state, created_at, send_by, processor,"
     " processor_reference, token_id, consumes_token, stored_token_id, target_id, target_kind, initiator,"
     " reason, processor_id, approved_minor, authorization_code, avs, cvc_check, decline,"
     " network_transaction_id, reference, settled_at, closed_at, envelope, envelope_day, attempts,"
-    " next_attempt_at, reversing, facts"
+    " next_attempt_at, reversing, facts, family"
 )
 INSERT: LiteralString = (
     f"INSERT INTO operation ({_COLUMNS}) VALUES"
     " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,"
-    " $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)"
+    " $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)"
 )
 FIND: LiteralString = f"SELECT {_COLUMNS} FROM operation WHERE id = $1 AND merchant_id = $2 AND mode = $3"
 FIND_BETWEEN: LiteralString = (
@@ -90,6 +92,8 @@ _LEASE: LiteralString = (
     "SELECT id FROM operation WHERE next_attempt_at <= farebox_now() ORDER BY next_attempt_at LIMIT $1"
 )
 _LEASED: LiteralString = f") RETURNING {_COLUMNS}"
+PAGE: LiteralString = f"SELECT {_COLUMNS} FROM operation WHERE merchant_id = $1 AND mode = $2"
+_FILTERS = {"family": Filter("family"), "reference": Filter("reference"), "kind": Filter("kind")}
 PENDING: LiteralString = (
     f"SELECT {_COLUMNS} FROM operation WHERE merchant_id = $1 AND mode = $2"
     " AND state = 'pending' AND next_attempt_at IS NOT NULL ORDER BY next_attempt_at LIMIT $3"
@@ -205,6 +209,10 @@ class Operations:
         rows = await self._connection.fetch_all(PENDING, (tenant.merchant_id, tenant.mode, limit))
         return [_operation(row) for row in rows]
 
+    async def page(self, tenant: Tenant, page: PageRequest) -> Page[Operation]:
+        """List operations, newest first."""
+        return await page_of(self._connection, PAGE, _FILTERS, tenant, page, _operation)
+
     async def mark_settled(
         self, tenant: Tenant, references: Sequence[str], settled_at: datetime
     ) -> Sequence[Operation]:
@@ -269,6 +277,7 @@ def _values(operation: Operation) -> tuple[Value, ...]:
         optional_us(operation.next_attempt_at),
         int(operation.reversing),
         to_json(operation.facts) if operation.facts else "{}",
+        operation.family,
     )
 
 
@@ -306,4 +315,5 @@ def _operation(row: Row) -> Operation:
         next_attempt_at=optional_from_us(row[32]),
         reversing=bool(row[33]),
         facts=read_facts(row[34]),
+        family=row[35],
     )

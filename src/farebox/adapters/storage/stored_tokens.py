@@ -53,8 +53,8 @@ BY_FINGERPRINT_OF_CUSTOMER: LiteralString = (
 UPDATE: LiteralString = (
     "UPDATE stored_token SET summary = $1, wrapped_key = $2, payload = $3, details = $4, key_id = $5,"
     " customer_id = $6, agreement_id = $7, network_transaction_id = $8, label = $9, metadata = $10,"
-    " facts = $11, version = version + 1"
-    " WHERE id = $12 AND merchant_id = $13 AND mode = $14 AND version = $15 AND state = 'active'"
+    " facts = $11, fingerprint = $12, version = version + 1"
+    " WHERE id = $13 AND merchant_id = $14 AND mode = $15 AND version = $16 AND state = 'active'"
 )
 DELETE: LiteralString = (
     "UPDATE stored_token SET state = 'deleted', wrapped_key = NULL, payload = NULL, details = NULL,"
@@ -158,6 +158,7 @@ class StoredTokens:
                 token.label,
                 to_json(token.metadata),
                 to_json(token.facts),
+                token.fingerprint,
                 token.id,
                 *_owner(token.tenant),
                 token.version,
