@@ -411,14 +411,6 @@ class GetPaymentByKey(Command[PaymentView]):
 
 
 @frozen
-class GetOperation(Command[PaymentView]):
-    """Show the payment that an operation belongs to, and which operation that is."""
-
-    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
-    operation_id: OperationId
-
-
-@frozen
 class ListOperations(Command[Page[PaymentView]]):
     """List operations with their payments, newest first; filters as in `ports.storage.Operations.page`."""
 
@@ -576,8 +568,8 @@ class NewDocument:
 class NewCredential:
     """A credential that comes with a customer, whose it becomes.
 
-    `links` names facts of the credential that are ids of documents of the same request, by their key.
-    `mandate_reference` is unique in `unique_reference`'s scope, if there is one.
+    `links` names facts of the credential that are ids of what the same request made: a document by its key,
+    an earlier credential as `credential:0`.
     """
 
     store: StoreCredential

@@ -19,13 +19,12 @@ from farebox.services.commands import (
     CreateCustomer,
     Enrol,
     Enrolled,
-    FromStoredToken,
     NewCredential,
     NewDocument,
     StoreCredential,
     StoredTokenView,
 )
-from farebox.services.credentials import COPY_OF, Credentials, Prepared
+from farebox.services.credentials import Credentials, Prepared
 from farebox.services.customers import Customers
 from farebox.services.durability import Durability
 from farebox.services.idempotency import Claim
@@ -73,9 +72,11 @@ class Enrolment:
             documents = {
                 one.key: await self._document(uow, one, customer, context) for one in command.documents
             }
+            ids: dict[str, str] = {key: document.id for key, document in documents.items()}
             views: list[StoredTokenView] = []
             for one, sealed in zip(command.credentials, prepared, strict=True):
-                view, new = await self._credential(uow, one, sealed, customer, documents, context)
+                view, new = await self._credential(uow, one, sealed, customer, ids, context)
+                ids[f"credential:{len(views)}"] = view.token.id
                 views.append(view)
                 events += new
             await uow.events.append(events)
@@ -121,13 +122,11 @@ class Enrolment:
         new: NewCredential,
         prepared: Prepared,
         customer: Customer,
-        documents: dict[str, Document],
+        ids: dict[str, str],
         context: Context[Enrolled],
     ) -> tuple[StoredTokenView, list[Event]]:
         await take_reference(uow, customer.tenant, new.unique_reference, self._now(context))
-        facts = {**new.store.facts, **{name: documents[key].id for name, key in new.links.items()}}
-        if isinstance(new.store.source, FromStoredToken):
-            facts.setdefault(COPY_OF, "")
+        facts = {**new.store.facts, **{name: ids[key] for name, key in new.links.items()}}
         store: StoreCredential = replace(new.store, customer_id=customer.id, facts=facts)
         return await self._credentials.keep(uow, store, prepared, context)
 

@@ -111,23 +111,6 @@ class Reporting:
             raise NotFound(_NOT_FOUND[command.prefix])
         return found
 
-    async def operation(
-        self, command: GetOperation, context: Context[PaymentView], claim: Claim[PaymentView]
-    ) -> PaymentView:
-        """Show the payment of an operation.
-
-        Raises:
-            NotFound: `operation_not_found`.
-        """
-
-        async def work(uow: UnitOfWork) -> PaymentView:
-            operation = await uow.operations.find(context.principal.tenant, command.operation_id)
-            if operation is None:
-                raise NotFound(ErrorCode.OPERATION_NOT_FOUND)
-            return await payment_view_of_operation(uow, operation)
-
-        return await self._storage.read(work)
-
     async def operations(
         self,
         command: ListOperations,

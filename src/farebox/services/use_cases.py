@@ -243,7 +243,6 @@ def _handlers(
         commands.GetPaymentByKey: reporting.payment_by_key,
         commands.FindNumbered: reporting.find_numbered,
         commands.ListPayments: reporting.payments,
-        commands.GetOperation: reporting.operation,
         commands.ListOperations: reporting.operations,
         commands.Enrol: enrolment.enrol,
         commands.AnswerDocument: documents.answer,
