@@ -234,6 +234,14 @@ class MintSingleUseToken(Command[SingleUseTokenView]):
 
 
 @frozen
+class MintCopies(Command[Sequence[SingleUseTokenView]]):
+    """Give a single-use token for each of some stored ones, so that a browser can hold it instead."""
+
+    scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
+    token_ids: Sequence[StoredTokenId]
+
+
+@frozen
 class LookAtSingleUseToken(Command[SingleUseTokenView]):
     """Look at a token without any effect (I11)."""
 

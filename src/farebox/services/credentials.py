@@ -52,17 +52,13 @@ from farebox.services.commands import (
 from farebox.services.durability import Durability
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
-from farebox.services.tokenization import explain_refusal
+from farebox.services.tokenization import COPY_OF, explain_refusal
 from farebox.services.vaulting import Permit, Vaulting
 
 _CLASSES: Mapping[StoredTokenKind, TokenClass] = {
     StoredTokenKind.PAYMENT_TOKEN: TokenClass.PAYMENT_TOKEN,
     StoredTokenKind.RECURRENCE_TOKEN: TokenClass.RECURRENCE_TOKEN,
 }
-
-
-COPY_OF = "copy_of"
-"""The fact that names which credential this one is another name of."""
 
 
 @frozen

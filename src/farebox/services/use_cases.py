@@ -234,6 +234,7 @@ def _handlers(
     """Pair every command with its use case."""
     return {
         commands.MintSingleUseToken: tokenization.mint,
+        commands.MintCopies: tokenization.mint_copies,
         commands.LookAtSingleUseToken: tokenization.look,
         commands.RevokeSingleUseToken: tokenization.revoke,
         commands.Pay: purchases.pay,

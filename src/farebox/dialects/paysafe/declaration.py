@@ -548,6 +548,15 @@ _VAULT_ROUTES = (
         )
         for scheme in ("ach", "eft")
     ),
+    _route(
+        "POST",
+        _PROFILE + "/singleuseprofiles",
+        wire.Nothing,
+        single_use.read_profile_copy,
+        single_use.write_profile_copy,
+        "Give a browser a profile whose cards pay once",
+        errors=_VAULT_ERRORS,
+    ),
     _wallet("applepaysingleusetokens", wire.ApplePayIn, single_use.read_apple_token, "applePayPaymentToken"),
     _wallet(
         "googlepaysingleusetokens", wire.GooglePayIn, single_use.read_google_token, "googlePayPaymentToken"

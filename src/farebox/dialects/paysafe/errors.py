@@ -258,8 +258,8 @@ def _text(problem: Problem) -> str:
 
 
 def _field_errors(refusal: Refusal) -> list[dict[str, str]]:
-    problems = list(refusal.problems)
-    if not problems and refusal.param is not None and refusal.wire.code in {"5068", "5003", "7508", "7510"}:
+    problems = [problem for problem in refusal.problems if problem.param]
+    if not problems and refusal.param and refusal.wire.code in {"5068", "5003", "7508", "7510"}:
         problems = [Problem(refusal.code, refusal.param, None)]
     return [
         {"field": _FIELDS.get(problem.param, problem.param), "error": _text(problem)} for problem in problems
@@ -285,7 +285,7 @@ def write_error(refusal: Refusal) -> Answer:
     segments = [one for one in refusal.request.path.split("/") if one] if refusal.request else []
     api = segments[0] if segments else ""
     wire = refusal.wire
-    if wire.code == "5068" and refusal.param is None and not refusal.problems:
+    if wire.code == "5068" and not refusal.param and not any(one.param for one in refusal.problems):
         wire = CODES["5023"]
     body: dict[str, Any] = {"error": error_object(wire, api)}
     error = body["error"]

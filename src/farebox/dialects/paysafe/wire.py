@@ -359,6 +359,10 @@ class ProfileQuery(Part, frozen=True, kw_only=True):
     merchantCustomerId: str | None = None
 
 
+class Nothing(Part, frozen=True, kw_only=True):
+    """A body of which nothing is read."""
+
+
 class TokenIn(Part, frozen=True, kw_only=True):
     """A single-use token to look at."""
 

@@ -34,6 +34,7 @@ from farebox.dialects.paysafe.mapping.vault import (
     address_from_details,
     held_again,
     holdings,
+    label,
     resource_of,
     with_address,
 )
@@ -172,7 +173,7 @@ def _new_account(
     facts: Json = {RESOURCE: scheme, **present(merchantRefNum=account.merchantRefNum, bic=account.bic)}
     if address is None and account.billingAddressId is not None:
         facts["billingAddressId"] = our_id("doc", account.billingAddressId, "7511")
-    store = commands.StoreCredential(source, facts=facts, label=account.nickName, is_unique=True)
+    store = commands.StoreCredential(source, facts=facts, label=label(account.nickName), is_unique=True)
     documents = [commands.NewDocument("address", ADDRESS, address)] if address else []
     links = {"billingAddressId": "address"} if address else {}
     credentials = [commands.NewCredential(store, links)]
@@ -312,7 +313,7 @@ def read_account_update(
                 source = commands.FromInstrument(instrument, details)
             command = commands.UpdateStoredToken(
                 before.token.id,
-                label=body.nickName or "",
+                label=label(body.nickName) or "",
                 facts=facts,
                 source=source,
                 change=None if source else _new_details(details),

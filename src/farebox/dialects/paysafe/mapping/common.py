@@ -14,7 +14,7 @@ from farebox.dialects.paysafe import wire
 from farebox.dialects.paysafe.errors import refusal
 from farebox.dialects.paysafe.tables import BRANDS, card_type
 from farebox.domain.access import Mode
-from farebox.domain.cards import Card, parse_cvc, parse_expiry, parse_pan
+from farebox.domain.cards import Card, contains_pan, parse_cvc, parse_expiry, parse_pan
 from farebox.domain.errors import ErrorCode, InvalidRequest
 from farebox.domain.ids import id_of, uuid_of
 from farebox.domain.instruments import BillingAddress, InstrumentSummary
@@ -67,7 +67,18 @@ def reference(merchant_ref_num: str | None) -> str:
     if not merchant_ref_num or len(merchant_ref_num) > REFERENCE_LENGTH_MAX:
         text = "may not be empty" if not merchant_ref_num else "size must be between 1 and 255"
         raise refusal("5042", "merchantRefNum", text)
-    return merchant_ref_num
+    return text_without_number(merchant_ref_num, "merchantRefNum", "5042")
+
+
+def text_without_number(text: str, field: str, code: str = "5068") -> str:
+    """Refuse a text that holds a card number (SEC-01).
+
+    Raises:
+        WireRefusal: `code`.
+    """
+    if contains_pan(text):
+        raise refusal(code, field, "must not hold a card number")
+    return text
 
 
 def unique(call: AnyCall, kind: str) -> commands.UniqueReference | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from farebox.dialects.dialect import Answer, Call, NoQuery
@@ -18,11 +19,19 @@ from farebox.dialects.paysafe.mapping.common import (
     present,
     read_card,
 )
+from farebox.dialects.paysafe.mapping.profiles import profile_body
 from farebox.dialects.paysafe.mapping.tokens import is_spendable, left_s
-from farebox.dialects.paysafe.mapping.vault import address_facts
+from farebox.dialects.paysafe.mapping.vault import (
+    Holdings,
+    address_body,
+    address_facts,
+    card_body,
+    holdings,
+)
 from farebox.dialects.paysafe.tables import card_category, card_type
 from farebox.domain.cards import Card, Expiry, parse_pan
 from farebox.domain.errors import ErrorCode, InvalidRequest
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import uuid_of
 from farebox.domain.instruments import InstrumentKind, PayerDetails
 from farebox.domain.sensitive import Sensitive
@@ -96,7 +105,7 @@ def write_search(view: commands.SingleUseTokenView, call: AnyCall) -> Answer:
         raise refusal("7514")
     if not is_spendable(view):
         raise refusal("5502")
-    body = {**_head(view), "isFromMultiUseToken": False}
+    body = {**_head(view), "isFromMultiUseToken": "copy_of" in view.token.facts}
     if view.token.summary.kind is InstrumentKind.CARD:
         body["card"] = _card(view)
     address = address_of(view.details.billing_address if view.details else None)
@@ -149,6 +158,57 @@ def write_bank_token(view: commands.SingleUseTokenView, call: Call[wire.BankSing
             **present(profile=plain(body.profile)),
             key: shown,
             "billingAddress": plain(body.billingAddress),
+        }
+    )
+
+
+# --- a profile for a browser -----------------------------------------------------------------------
+
+
+@frozen
+class SingleUseProfile:
+    """A profile, and a single-use token for each of its cards."""
+
+    held: Holdings
+    copies: Sequence[commands.SingleUseTokenView]
+
+
+def read_profile_copy(call: Call[Any, NoQuery]) -> commands.Command[SingleUseProfile]:
+    """Read whose cards a browser is to pay with, without holding their permanent tokens."""
+
+    def copy(held: Holdings) -> commands.Command[SingleUseProfile]:
+        ids = [view.token.id for view in held.of("card")]
+        return commands.Mapped(commands.MintCopies(ids), lambda views: SingleUseProfile(held, views))
+
+    return holdings(call, copy, with_addresses=True)
+
+
+def write_profile_copy(found: SingleUseProfile, call: AnyCall) -> Answer:
+    """Show a profile whose cards have tokens that work once."""
+    held = found.held
+    cards: list[Json] = []
+    for view, copy in zip(held.of("card"), found.copies, strict=True):
+        shown = card_body(view, held)
+        cards.append(
+            {
+                **shown,
+                "id": uuid_of(copy.token.id),
+                "cardId": shown["id"],
+                "paymentToken": copy.string,
+                "timeToLiveSeconds": left_s(copy),
+            }
+        )
+    body = profile_body(held.customer)
+    lifetime = min((card["timeToLiveSeconds"] for card in cards), default=899)
+    return Answer(
+        {
+            **body,
+            "profileId": body["id"],
+            # It pays nowhere: what pays are the tokens of its cards.
+            "paymentToken": f"S{body['paymentToken']}",
+            "timeToLiveSeconds": lifetime,
+            "addresses": [address_body(one) for one in reversed(held.addresses)],
+            "cards": cards,
         }
     )
 

@@ -23,6 +23,7 @@ from farebox.dialects.paysafe.mapping.common import (
     plain,
     present,
     read_card,
+    text_without_number,
 )
 from farebox.dialects.paysafe.mapping.tokens import ADDRESS, stored_string
 from farebox.dialects.paysafe.tables import SCHEMES, card_category, card_type
@@ -269,7 +270,7 @@ def _new_card(
     }
     if address is None and card.billingAddressId is not None:
         facts["billingAddressId"] = our_id("doc", card.billingAddressId, "7511")
-    store = commands.StoreCredential(source, facts=facts, label=card.nickName, is_unique=True)
+    store = commands.StoreCredential(source, facts=facts, label=label(card.nickName), is_unique=True)
     documents = [commands.NewDocument("address", ADDRESS, address)] if address else []
     links = {"billingAddressId": "address"} if address else {}
     return documents, [commands.NewCredential(store, links)]
@@ -289,6 +290,11 @@ def read_card_in(call: Call[wire.VaultCard, NoQuery]) -> commands.Command[comman
         return with_card(call.body, call, keep, is_default=not cards)
 
     return holdings(call, add)
+
+
+def label(nick_name: str | None) -> str | None:
+    """Read what the merchant calls a card or an account."""
+    return None if nick_name is None else text_without_number(nick_name, "nickName")
 
 
 def with_address(
@@ -411,7 +417,7 @@ def read_card_update(call: Call[wire.VaultCard, NoQuery]) -> commands.Command[He
         )
         update_command = commands.UpdateStoredToken(
             before.token.id,
-            label=body.nickName or "",
+            label=label(body.nickName) or "",
             facts=facts,
             source=source,
             change=None if source else _new_card_details(body, address),
