@@ -29,7 +29,9 @@ async def test_an_authorization(shop: Shop) -> None:
     made = await shop.auth(**sent)
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", made["id"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", made["txnTime"])
-    assert made["links"] == [{"rel": "self", "href": f"http://farebox.test/paysafe{shop.cards}/auths/{made['id']}"}]
+    assert made["links"] == [
+        {"rel": "self", "href": f"http://farebox.test/paysafe{shop.cards}/auths/{made['id']}"}
+    ]
     assert made["status"] == "COMPLETED"
     assert (made["amount"], made["availableToSettle"]) == (1099, 1099)
     assert made["card"] == {"type": "VI", "lastDigits": "2345", "cardExpiry": EXPIRY}
@@ -158,7 +160,9 @@ async def test_a_token_is_spent_once(shop: Shop) -> None:
 
     async def there() -> int:
         headers = {"authorization": f"Bearer {shop.native_key}", "content-type": "application/json"}
-        body = b'{"amount_minor": 100, "currency": "USD", "source": {"single_use_token": "%s"}}' % token.encode()
+        body = (
+            b'{"amount_minor": 100, "currency": "USD", "source": {"single_use_token": "%s"}}' % token.encode()
+        )
         answer = await shop.send("POST", "/..native/v1/payments", body, headers)
         return 200 if answer.status == 201 else 400
 

@@ -23,9 +23,7 @@ async def test_monitors_need_no_credentials(shop: Shop, api: str) -> None:
 
 async def test_headers_of_every_answer(shop: Shop) -> None:
     """Nothing is cached, every answer has a name, and a correlation id comes back."""
-    answer = await shop.ask(
-        "GET", "/customervault/monitor", headers={"x-internal-correlation-id": "abc-1"}
-    )
+    answer = await shop.ask("GET", "/customervault/monitor", headers={"x-internal-correlation-id": "abc-1"})
     assert answer.header("cache-control") == "max-age=0, no-cache, no-store"
     assert answer.header("pragma") == "no-cache"
     assert (answer.header("x-applicationuid") or "").startswith("GUID=")

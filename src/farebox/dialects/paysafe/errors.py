@@ -259,6 +259,9 @@ def _text(problem: Problem) -> str:
 
 def _field_errors(refusal: Refusal) -> list[dict[str, str]]:
     problems = [problem for problem in refusal.problems if problem.param]
+    if refusal.code is ErrorCode.METADATA_INVALID:
+        # It names a place in our books, which is none in the request.
+        return []
     if not problems and refusal.param and refusal.wire.code in {"5068", "5003", "7508", "7510"}:
         problems = [Problem(refusal.code, refusal.param, None)]
     return [
@@ -285,7 +288,8 @@ def write_error(refusal: Refusal) -> Answer:
     segments = [one for one in refusal.request.path.split("/") if one] if refusal.request else []
     api = segments[0] if segments else ""
     wire = refusal.wire
-    if wire.code == "5068" and not refusal.param and not any(one.param for one in refusal.problems):
+    is_whole = refusal.code is ErrorCode.PARAMETER_INVALID and not refusal.param
+    if is_whole and wire.code == "5068" and not any(one.param for one in refusal.problems):
         wire = CODES["5023"]
     body: dict[str, Any] = {"error": error_object(wire, api)}
     error = body["error"]
@@ -294,7 +298,7 @@ def write_error(refusal: Refusal) -> Answer:
         body["links"] = _existing(refusal, wire)
     if wire.code == "5269" and segments:
         error["message"] = f"{wire.title}: {segments[-1]}"
-    if wire.code == "5023":
+    if wire.code == "5023" or refusal.code is ErrorCode.METADATA_INVALID:
         error["details"] = [refusal.message]
     if wire.code == "5270" and "accounts" in segments[:-1]:
         account = segments[segments.index("accounts") + 1]
