@@ -124,7 +124,8 @@ async def test_cvv(shop: Shop, cvv: str | None, result: str) -> None:
 @pytest.mark.parametrize(
     ("number", "type_"),
     [
-        ("4107857757053670", "VI"), ("4206720389883775", "VD"), ("4917480000000008", "VE"), (MASTERCARD, "MC"),
+        ("4107857757053670", "VI"), ("4206720389883775", "VD"), ("4917480000000008", "VE"),
+        (MASTERCARD, "MC"),
         ("6759950000000162", "MD"), ("5573560100022200", "MD"), ("370123456789017", "AM"),
         ("6011234567890123", "DI"), ("3569990000000009", "JC"),
     ],
@@ -378,7 +379,8 @@ async def test_search(shop: Shop) -> None:
 async def test_every_list_has_its_key(shop: Shop) -> None:
     """The keys that the SDKs read."""
     for collection, key in (
-        ("auths", "auths"), ("voidauths", "voidAuths"), ("settlements", "settlements"), ("refunds", "refunds"),
+        ("auths", "auths"), ("voidauths", "voidAuths"), ("settlements", "settlements"),
+        ("refunds", "refunds"),
         ("verifications", "verifications"), ("standalonecredits", "standalonecredits"),
         ("originalcredits", "originalcredits"),
     ):  # fmt: skip
