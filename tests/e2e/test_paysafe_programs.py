@@ -174,7 +174,9 @@ def close_batch(server: Server) -> None:
     connection.close()
 
 
-def live(sdk: Node, public: Node, account: str, server: Server, *, slash: str, empty: Any) -> None:
+def live(  # noqa: PLR0915  # a life is long
+    sdk: Node, public: Node, account: str, server: Server, *, slash: str, empty: Any
+) -> None:
     """Live a whole life: token, verification, payments, settlements, refund, vault, mandate, debit, deletes.
 
     Args:
