@@ -431,7 +431,7 @@ async def test_operations_are_listed_by_family_reference_and_time(engine) -> Non
 
     await storage.write(work)
 
-    async def listed(**request) -> list[str]:
+    async def listed(**request: Any) -> list[str]:
         page = PageRequest(**{"filters": {"family": "list", "reference": "same"}, **request})
         found = await storage.read(lambda uow: uow.operations.page(TENANT, page))
         return [one.id for one in found.items]

@@ -7,7 +7,7 @@ and order, slashes, texts for numbers, bodies on look-ups and deletions.
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import json
 import socket
 import ssl
@@ -96,15 +96,15 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """A certificate for the host that the SDK insists on, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
-    today = datetime.datetime.now(datetime.UTC)  # noqa: TID251  # a certificate is valid in real time
+    today = dt.datetime.now(dt.UTC)  # noqa: TID251  # a certificate is valid in real time
     built = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(today - datetime.timedelta(days=1))
-        .not_valid_after(today + datetime.timedelta(days=1))
+        .not_valid_before(today - dt.timedelta(days=1))
+        .not_valid_after(today + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
         .sign(key, hashes.SHA256())
     )
