@@ -31,6 +31,7 @@ AMOUNT_MAX = 99_999_999_999
 REFERENCE_LENGTH_MAX = 255
 REFERENCE_KEPT = timedelta(days=90)
 LIST_LIMIT_MAX = 50
+LIST_OFFSET_MAX = 1_000_000
 LIST_DAYS = timedelta(days=30)
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -248,8 +249,8 @@ def read_search(call: Call[NoBody, wire.Search], families: tuple[str, ...]) -> c
     query = call.query
     if not 1 <= query.limit <= LIST_LIMIT_MAX:
         raise refusal("5068", "limit", f"must be between 1 and {LIST_LIMIT_MAX}")
-    if query.offset < 0:
-        raise refusal("5068", "offset", "must be greater than or equal to 0")
+    if not 0 <= query.offset <= LIST_OFFSET_MAX:
+        raise refusal("5068", "offset", f"must be between 0 and {LIST_OFFSET_MAX}")
     until = _read_instant(query.endDate, "endDate") or call.now
     since = _read_instant(query.startDate, "startDate") or until - LIST_DAYS
     return commands.ListOperations(

@@ -103,7 +103,7 @@ def _unpack(text: str, field: str) -> Json:
     """
     try:
         value: Any = json.loads(b64decode(text, validate=True))
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise refusal("5068", field, "cannot be read")
