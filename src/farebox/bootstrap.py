@@ -47,6 +47,7 @@ from farebox.dialects.bamboo.declaration import BAMBOO
 from farebox.dialects.engine import Engine
 from farebox.dialects.native.declaration import NATIVE
 from farebox.dialects.payroc.declaration import PAYROC
+from farebox.dialects.paysafe.declaration import PAYSAFE
 from farebox.dialects.rate_limit import RateLimit
 from farebox.domain.access import Mode, Tenant
 from farebox.domain.errors import MESSAGES, ConfigurationError, ErrorCode, Unavailable
@@ -70,7 +71,7 @@ from farebox.web.pages import ErrorText, pages, render_page
 from farebox.web.server import Listener, Tls, build_server, open_sockets
 from farebox.worker.loops import Job, Worker
 
-DIALECTS = (NATIVE, BAMBOO, PAYROC)
+DIALECTS = (NATIVE, BAMBOO, PAYROC, PAYSAFE)
 SANDBOX_FILE = "sandbox.sqlite3"
 LOCK_FILE = "server.lock"
 FIRST_MERCHANT = "First merchant"

@@ -24,7 +24,8 @@ from farebox.adapters.storage import open_storage
 from farebox.domain.audit import AuditAction, AuditEntry
 from farebox.domain.errors import Conflict, ErrorCode, FareboxError
 from farebox.domain.idempotency import IdempotencyRecord, IdempotencyState
-from farebox.domain.ids import OperationId, PaymentId
+from farebox.domain.ids import MerchantAccountId, OperationId, PaymentId
+from farebox.domain.merchants import MerchantAccount
 from farebox.domain.operations import OperationKind, OperationState
 from farebox.domain.payments import ID_PREFIXES
 from farebox.domain.tokens import SingleUseToken, TokenState
@@ -412,3 +413,69 @@ async def test_a_database_without_schema_is_refused(tmp_path) -> None:
     """Nobody starts on a database that was not migrated."""
     with pytest.raises(FareboxError):
         await open_storage(f"sqlite:///{tmp_path / 'empty'}", chain_mac=lambda a, b: b, wall_us=lambda: 0)
+
+
+async def test_operations_are_listed_by_family_reference_and_time(engine) -> None:
+    """Newest first, any of several families, in pages that count; of their own tenant only."""
+    storage: Storage = engine.storage
+    bill = payment()
+    made = [
+        operation(bill, family=family, reference="same", created_at=now() + timedelta(hours=hour))
+        for hour, family in enumerate(("list", "other", "list", "list"))
+    ]
+
+    async def work(uow: UnitOfWork) -> None:
+        await uow.payments.insert(bill)
+        for one in made:
+            await uow.operations.insert(one)
+
+    await storage.write(work)
+
+    async def listed(**request: Any) -> list[str]:
+        page = PageRequest(**{"filters": {"family": "list", "reference": "same"}, **request})
+        found = await storage.read(lambda uow: uow.operations.page(TENANT, page))
+        return [one.id for one in found.items]
+
+    newest = [made[number].id for number in (3, 2, 0)]
+    assert await listed() == newest
+    assert await listed(offset=1, limit=1) == newest[1:2]
+    assert await listed(since=now() + timedelta(hours=1, minutes=30)) == newest[:2]
+    both = {"family": ("list", "other"), "reference": "same"}
+    assert await listed(filters=both) == [made[number].id for number in (3, 2, 1, 0)]
+    page = PageRequest(filters={"family": "list"})
+    assert not (await storage.read(lambda uow: uow.operations.page(STRANGER, page))).items
+
+
+async def test_a_released_reference_is_free(engine) -> None:
+    """One of two takes it, and another may after it was let go."""
+    storage: Storage = engine.storage
+    until = now() + timedelta(days=1)
+
+    async def take() -> bool:
+        return await storage.write(
+            lambda uow: uow.references.take(TENANT, "scope", "r", now=now(), until=until)
+        )
+
+    assert [await take(), await take()] == [True, False]
+    await storage.write(lambda uow: uow.references.release(STRANGER, "scope", "r"))
+    assert not await take()
+    await storage.write(lambda uow: uow.references.release(TENANT, "scope", "r"))
+    assert await take()
+
+
+async def test_whose_account_a_name_is(engine) -> None:
+    """By dialect and whole name; a part of a name is none."""
+    storage: Storage = engine.storage
+    account = MerchantAccount(
+        MerchantAccountId("ma_named"), TENANT, "sandbox", now(), names={"paysafe": "1001", "payroc": "7"}
+    )
+
+    async def work(uow: UnitOfWork) -> None:
+        if await uow.merchants.find(TENANT.merchant_id) is None:
+            await uow.merchants.insert(merchant())
+        await uow.merchants.insert_account(account)
+
+    await storage.write(work)
+    for name, owners in (("1001", [TENANT.merchant_id]), ("100", []), ("7", [])):
+        found = await storage.read(lambda uow, name=name: uow.merchants.owners_of_account("paysafe", name))
+        assert list(found) == owners

@@ -13,7 +13,7 @@ import re
 from collections.abc import Container, Iterable, Sequence
 from functools import cache
 from types import UnionType
-from typing import Any, NoReturn, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, NoReturn, TypeVar, Union, cast, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -35,6 +35,7 @@ _PATH = re.compile(r" - at `\$\.?([A-Za-z_.\[\]0-9]*)`$")
 _MISSING = re.compile(r"^Object missing required field `([A-Za-z_0-9]+)`")
 _UNKNOWN = re.compile(r"^Object contains unknown field `([A-Za-z_0-9]*)")
 _WORD = re.compile(r"[A-Za-z_]{1,40}")
+_PADDED = re.compile(r"0[0-9]+")
 _EXPECTED = re.compile(r"^Expected (`[a-z| ]+`(?: (?:of length )?[<>]=? \d+)?)")
 _TRACK_FIELDS = frozenset(
     "track track_data trackdata track1 track2 track_1 track_2 track_one track_two magstripe swipe pin "
@@ -337,6 +338,37 @@ def with_known_names(value: Any, into: Any) -> Any:
         else:
             members.setdefault(field.encode_name, with_known_names(item, field.type))
     return members
+
+
+def with_texts(value: Any, into: Any) -> Any:
+    """Write numbers as texts where the struct wants texts, and the reverse, at every depth that has structs.
+
+    The decoder reads texts as numbers by itself, but not those with leading zeros.
+    """
+    if isinstance(value, list):
+        item_type = _item_type(into)
+        return [with_texts(item, item_type) for item in cast("list[Any]", value)]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value) if _is(str, into) else value
+    if isinstance(value, str):
+        is_padded = len(value) <= INTEGER_DIGITS_MAX and _PADDED.fullmatch(value)
+        return int(value) if is_padded and _is(int, into) else value
+    struct = _struct_of(into)
+    if struct is None or not isinstance(value, dict):
+        return value
+    types = {one.encode_name: one.type for one in msgspec.structs.fields(struct)}
+    members = cast("dict[str, Any]", value)
+    return {name: with_texts(item, types.get(name)) for name, item in members.items()}
+
+
+def _is(kind: type[Any], type_: Any) -> bool:
+    """Tell whether a type is this kind or nothing, with or without bounds."""
+    plain = {_unbound(one) for one in _alternatives(_unbound(type_))} - {type(None)}
+    return plain == {kind}
+
+
+def _unbound(type_: Any) -> Any:
+    return get_args(type_)[0] if get_origin(type_) is Annotated else type_
 
 
 @cache

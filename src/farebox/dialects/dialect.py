@@ -430,6 +430,8 @@ class Refusal:
     request: WireRequest | None = None
     """Nothing when it was refused before it was read."""
     now: datetime | None = None
+    existing: tuple[str, ...] = ()
+    """Ids of the caller's own things that stand in the way."""
 
 
 @frozen

@@ -23,6 +23,7 @@ from farebox.dialects.codec import (
     parse_json,
     read_form,
     with_known_names,
+    with_texts,
     without_nulls,
 )
 from farebox.dialects.dialect import (
@@ -172,6 +173,7 @@ class Engine:
             error.problems,
             request,
             self._clock.now(),
+            error.existing,
         )
         own = route.write_error if route is not None else None
         answer = (own or self.dialect.write_error)(refusal)
@@ -352,6 +354,8 @@ class Engine:
             plain = without_nulls(plain)
         if reading.ignores_case:
             plain = with_known_names(plain, route.body)
+        if reading.coerces:
+            plain = with_texts(plain, route.body)
         return plain
 
     def _decoded(self, plain: Any, route: AnyRoute) -> Any:

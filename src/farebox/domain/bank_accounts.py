@@ -7,6 +7,7 @@ python-stdnum's work; its exceptions are dropped, because what they were raised 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import NoReturn
 
 from farebox.domain.cards import check_holder_name
@@ -260,6 +261,23 @@ def check_mandate(account: BacsAccount | SepaAccount) -> None:
     """
     if account.mandate_reference is None:
         _refuse(ErrorCode.MANDATE_MISSING, "mandate_reference")
+
+
+def with_mandate(account: object, reference: str) -> BacsAccount | SepaAccount:
+    """Give the same account with the reference of a mandate its holder signed.
+
+    Raises:
+        InvalidRequest: `instrument_unsupported` where debits need no mandate; `mandate_missing` or
+            `parameter_invalid` for the reference.
+    """
+    match account:
+        case BacsAccount():
+            _check_reference(reference, _BACS_REFERENCE)
+        case SepaAccount():
+            _check_reference(reference, _SEPA_REFERENCE)
+        case _:
+            _refuse(ErrorCode.INSTRUMENT_UNSUPPORTED, "mandate_reference")
+    return replace(account, mandate_reference=reference)
 
 
 def _is_aba_number(text: str) -> bool:

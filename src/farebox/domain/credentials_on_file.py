@@ -56,12 +56,18 @@ def check_agreed_use(token: StoredToken, agreement: Agreement | None) -> None:
 
 
 def check_use(
-    token: StoredToken, agreement: Agreement | None, *, initiator: Initiator, has_cvc: bool
+    token: StoredToken,
+    agreement: Agreement | None,
+    *,
+    initiator: Initiator,
+    has_cvc: bool,
+    allows_payment_token: bool = False,
 ) -> None:
     """Tell whether a stored credential may be used this way.
 
     The customer may use either kind with a fresh CVC. The merchant alone may use only a recurrence
-    token, under an agreement that holds, and never with a CVC.
+    token, under an agreement that holds, and never with a CVC; or a payment token, where the dialect knows
+    one kind of stored token only (`allows_payment_token`).
 
     Raises:
         InvalidRequest: `cvc_forbidden`.
@@ -71,6 +77,8 @@ def check_use(
         return
     if has_cvc:
         raise InvalidRequest(ErrorCode.CVC_FORBIDDEN, param="source.cvc")
+    if token.kind is StoredTokenKind.PAYMENT_TOKEN and allows_payment_token:
+        return
     if token.kind is not StoredTokenKind.RECURRENCE_TOKEN or agreement is None:
         raise Conflict(ErrorCode.TOKEN_CLASS_MISMATCH, param="source")
     if agreement.state is AgreementState.ENDED:

@@ -197,6 +197,7 @@ class FareboxError(Exception):
         retry_after_s: int | None = None,
         detail: str | None = None,
         problems: Sequence[Problem] = (),
+        existing: Sequence[str] = (),
     ) -> None:
         """Build a refusal.
 
@@ -206,6 +207,7 @@ class FareboxError(Exception):
             retry_after_s: seconds after which a retry makes sense.
             detail: a text of ours in place of the code's message; never made from input.
             problems: everything that is wrong, where all of it was looked for.
+            existing: ids of the caller's own things that stand in the way.
         """
         super().__init__(code.value)
         self.code = code
@@ -213,6 +215,7 @@ class FareboxError(Exception):
         self.retry_after_s = retry_after_s
         self.message = detail or MESSAGES[code]
         self.problems = tuple(problems)
+        self.existing = tuple(existing)
 
 
 class InvalidRequest(FareboxError):

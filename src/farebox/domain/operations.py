@@ -8,7 +8,7 @@ Source of the states: security design §4.1 and §4.2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
@@ -261,5 +261,35 @@ class Operation:
     next_attempt_at: datetime | None = None
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect that asked for it wants back."""
+    family: str | None = None
+    """The dialect's word for the list that it belongs to, by which its merchant finds it."""
     reversing: bool = False
     """Recovery has decided that it must be undone (R4, or nothing explains it)."""
+
+
+def is_undone(operation: Operation, operations: Sequence[Operation]) -> bool:
+    """Tell whether a void among the operations of its payment took this one back, or is about to."""
+    return any(
+        other.target_id == operation.id
+        and other.kind is OperationKind.VOID
+        and other.state not in _WITHOUT_EFFECT
+        for other in operations
+    )
+
+
+def refundable_of(capture: Operation, operations: Sequence[Operation]) -> int:
+    """Give what is left to refund of one capture, in minor units, refunds on their way counted."""
+    if capture.state is not OperationState.APPROVED:
+        return 0
+    refunded = sum(
+        other.money.amount_minor
+        for other in operations
+        if other.target_id == capture.id
+        and other.kind is OperationKind.REFUND
+        and other.state not in _WITHOUT_EFFECT
+        and not is_undone(other, operations)
+    )
+    return max(capture.approved_minor - refunded, 0)
+
+
+_WITHOUT_EFFECT = frozenset({OperationState.DECLINED, OperationState.FAILED, OperationState.REVERSED})

@@ -21,7 +21,7 @@ from farebox.domain.cards import luhn_digit
 from farebox.domain.facts import Facts
 from farebox.domain.frozen import frozen
 from farebox.domain.ids import AgreementId, CustomerId, OperationId, SingleUseTokenId, StoredTokenId
-from farebox.domain.instruments import InstrumentSummary
+from farebox.domain.instruments import InstrumentKind, InstrumentSummary
 from farebox.domain.operations import OperationKind
 
 TokenString = NewType("TokenString", str)
@@ -167,6 +167,23 @@ class TokenRules:
     stored_shapes: Mapping[str, TokenShape] = field(default_factory=lambda: NATIVE_SHAPES)
     shows_stored_again: bool = False
     """A stored credential's string is shown whenever it is read, so it is sealed beside the details."""
+
+    shapes: Mapping[tuple[str, InstrumentKind], TokenShape] = field(
+        default_factory=dict[tuple[str, InstrumentKind], TokenShape]
+    )
+    """Shapes of strings that differ by what they stand for; the first part is a key of `stored_shapes`."""
+    merchant_may_use_payment_tokens: bool = False
+    """One stored token serves the customer who comes back and the merchant alone, as the request says."""
+
+    def shape_of(self, name: str, kind: InstrumentKind) -> TokenShape:
+        """Give the shape of a token's string.
+
+        Args:
+            name: `single_use`, or a kind of stored token.
+            kind: of the instrument it stands for.
+        """
+        default = self.shape if name == "single_use" else self.stored_shapes[name]
+        return self.shapes.get((name, kind), default)
 
     def allows_lifetime(self, lifetime_s: int) -> bool:
         """Tell whether a caller may ask for this lifetime."""

@@ -67,6 +67,8 @@ class PageRequest:
         default_factory=dict[str, "str | int | tuple[str, ...]"]
     )
     """Conditions on a closed set of columns which each list names; a tuple means any of its values."""
+    offset: int = 0
+    """How many of the newest rows to pass over, for protocols that count."""
     since: datetime | None = None
     """Only what was created at this instant or later, by the merchant's clock."""
     until: datetime | None = None
@@ -314,7 +316,7 @@ class Operations(Protocol):
         ...
 
     async def page(self, tenant: Tenant, page: PageRequest) -> Page[Operation]:
-        """List; filters: `kind`, and `from_us`, `to_us` as for payments."""
+        """List; filters: `family`, `reference`, `kind`, and `from_us`, `to_us` as for payments."""
         ...
 
     async def oldest_envelope_day(self) -> int | None:
@@ -499,6 +501,10 @@ class References(Protocol):
         self, tenant: Tenant, scope: str, reference: str, *, now: datetime, until: datetime
     ) -> bool:
         """Take a reference until an instant by the merchant's clock; False while somebody has it."""
+        ...
+
+    async def release(self, tenant: Tenant, scope: str, reference: str) -> None:
+        """Let a reference go before its time."""
         ...
 
     async def purge(self, limit: int) -> int:

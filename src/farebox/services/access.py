@@ -22,7 +22,7 @@ from farebox.domain.merchants import ApiKey, Merchant
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock, Randomness
-from farebox.services.commands import AccessTokenView, Context, IssueAccessToken
+from farebox.services.commands import AccessTokenView, Context, FindAccount, IssueAccessToken
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
 
@@ -214,6 +214,22 @@ class Access:
     def _refuse_closed_mode(self, merchant: Merchant) -> None:
         if merchant.mode is Mode.LIVE and not self._live_mode_is_open:
             raise Forbidden(ErrorCode.MODE_MISMATCH)
+
+    async def find_account(self, command: FindAccount, context: Context[bool], claim: Claim[bool]) -> bool:
+        """Tell the caller's accounts from other merchants' and from none.
+
+        Raises:
+            NotFound: `merchant_not_found` when nobody has such an account.
+            Forbidden: `account_forbidden` when somebody else has it.
+        """
+        owners = await self._storage.read(
+            lambda uow: uow.merchants.owners_of_account(command.dialect, command.name)
+        )
+        if not owners:
+            raise NotFound(ErrorCode.MERCHANT_NOT_FOUND)
+        if context.principal.tenant.merchant_id not in owners:
+            raise Forbidden(ErrorCode.ACCOUNT_FORBIDDEN)
+        return True
 
     async def issue(
         self, command: IssueAccessToken, context: Context[AccessTokenView], claim: Claim[AccessTokenView]

@@ -242,6 +242,14 @@ class MintSingleUseToken(Command[SingleUseTokenView]):
 
 
 @frozen
+class MintCopies(Command[Sequence[SingleUseTokenView]]):
+    """Give a single-use token for each of some stored ones, so that a browser can hold it instead."""
+
+    scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
+    token_ids: Sequence[StoredTokenId]
+
+
+@frozen
 class LookAtSingleUseToken(Command[SingleUseTokenView]):
     """Look at a token without any effect (I11)."""
 
@@ -270,9 +278,10 @@ class ConsumeSingleUseToken(Command[SingleUseTokenView]):
 
 @frozen
 class FromSingleUseToken:
-    """Pay with a single-use token."""
+    """Pay with a single-use token; `cvc` is what the customer typed this time, if it was minted without."""
 
     token: TokenString
+    cvc: Sensitive | None = None
 
 
 @frozen
@@ -379,6 +388,10 @@ class Pay(Command[PaymentView]):
     """Refuse the reference when it was used in this scope and its time is not over."""
     network_transaction_id: str | None = None
     """Of a first transaction made elsewhere, for imported agreements."""
+    payer: PayerDetails | None = None
+    """What the payer said this time, in place of what is stored with the token; for this payment only."""
+    family: str | None = None
+    """The list that the operation belongs to, by which `ListOperations` finds it."""
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     replaces: PaymentId | None = None
     """An earlier payment whose place this one takes, as only one can; its facts name this one's id."""
@@ -398,6 +411,8 @@ class FollowUp(Command[PaymentView]):
     amount_minor: int | None = None
     target_id: OperationId | None = None
     reference: str | None = None
+    family: str | None = None
+    """The list that the operation belongs to, by which `ListOperations` finds it."""
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with it; never card data."""
@@ -439,14 +454,6 @@ class BelongsToAnother(Command[bool]):
     scope: ClassVar[Scope | None] = None
     dialect: str
     name: str
-
-
-@frozen
-class GetPaymentOf(Command[PaymentView]):
-    """Show the payment of an operation, which is the view's `operation`."""
-
-    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
-    operation_id: OperationId
 
 
 @frozen
@@ -500,10 +507,13 @@ class StoreCredential(Command[StoredTokenView]):
     """Turn a single-use token, which it spends, or clear details into a stored credential."""
 
     scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
-    source: FromSingleUseToken | FromInstrument
+    source: FromSingleUseToken | FromInstrument | FromStoredToken
+    """A stored token is copied: another name for the same instrument, with a mandate."""
     kind: StoredTokenKind = StoredTokenKind.PAYMENT_TOKEN
     is_unique: bool = False
     """Refuse an instrument that the customer has stored already."""
+    mandate_reference: str | None = None
+    """What the holder of a bank account signed."""
     customer_id: CustomerId | None = None
     agreement_id: AgreementId | None = None
     network_transaction_id: str | None = None
@@ -535,7 +545,7 @@ class ListStoredTokens(Command[Page[StoredTokenView]]):
 
 @frozen
 class UpdateStoredToken(Command[StoredTokenView]):
-    """Change label, metadata, customer or the card's expiry; what is None stays."""
+    """Change label, metadata, customer, facts or what is sealed; what is None stays."""
 
     scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
     token: str
@@ -547,8 +557,8 @@ class UpdateStoredToken(Command[StoredTokenView]):
     facts: Facts | None = None
     change: Callable[[PaymentInstrument, PayerDetails], tuple[PaymentInstrument, PayerDetails]] | None = None
     """A pure function of what is sealed; its result is sealed in its place."""
-    source: FromSingleUseToken | None = None
-    """Replaces what is sealed by what this token, which is spent, stands for."""
+    source: FromSingleUseToken | FromInstrument | None = None
+    """Replaces what is sealed by what this stands for; a single-use token is spent."""
     version: int | None = None
     """Refuse when it is not the stored one."""
 
@@ -617,6 +627,54 @@ class CreateCustomer(Command[Customer]):
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with it; never card data."""
+    has_unique_reference: bool = False
+    """Refuse a reference that another customer of this kind has."""
+
+
+@frozen
+class NewDocument:
+    """A document that comes with a customer; `key` is how the credentials of the same request name it."""
+
+    key: str
+    kind: str
+    facts: Facts
+    state: str = ""
+
+
+@frozen
+class NewCredential:
+    """A credential that comes with a customer, whose it becomes.
+
+    `links` names facts of the credential that are ids of what the same request made: a document by its key,
+    an earlier credential as `credential:0`.
+    """
+
+    store: StoreCredential
+    links: Mapping[str, str] = field(default_factory=dict[str, str])
+    unique_reference: UniqueReference | None = None
+
+
+@frozen
+class Enrolled:
+    """A customer and what was stored for them."""
+
+    customer: Customer
+    documents: Mapping[str, Document]
+    credentials: Sequence[StoredTokenView]
+
+
+@frozen
+class Enrol(Command[Enrolled]):
+    """Store a customer, documents and credentials of theirs: all of it or nothing.
+
+    A refused request spends no token.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.CUSTOMERS_WRITE
+    customer: CreateCustomer | CustomerId
+    """A new one, or one that is there."""
+    documents: Sequence[NewDocument] = ()
+    credentials: Sequence[NewCredential] = ()
 
 
 @frozen
@@ -647,6 +705,8 @@ class UpdateCustomer(Command[Customer]):
     changes: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     metadata: Mapping[str, str] | None = None
     facts: Facts | None = None
+    has_unique_reference: bool = False
+    """Refuse a reference that another customer of this kind has."""
 
 
 @frozen
@@ -655,6 +715,8 @@ class DeleteCustomer(Command[Customer]):
 
     scope: ClassVar[Scope | None] = Scope.CUSTOMERS_WRITE
     customer_id: CustomerId
+    document_kinds: tuple[str, ...] = ()
+    """Kinds of documents of theirs that go as well."""
 
 
 @frozen
@@ -743,6 +805,31 @@ class DeleteDocument(Command[Document]):
     kind: str
     document_id: DocumentId
     frees_name: bool = True
+
+
+@frozen
+class AnswerDocument(Command[Document]):
+    """Record what a payer's browser says about a document that waits for it.
+
+    A key that lives in a browser may do this and no more: the document must be in the state it waits in.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.TOKENS_MINT
+    kind: str
+    document_id: DocumentId
+    waits_in: str
+    state: str
+    facts: Facts
+    """Added to those that are there."""
+
+
+@frozen
+class FindAccount(Command[bool]):
+    """Tell whether the caller's merchant has an account of this name in a dialect."""
+
+    scope: ClassVar[Scope | None] = None
+    dialect: str
+    name: str
 
 
 @frozen

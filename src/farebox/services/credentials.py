@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from farebox.domain.access import Tenant
+from farebox.domain.bank_accounts import with_mandate
 from farebox.domain.cards import Card, parse_expiry
 from farebox.domain.credentials_on_file import (
     NETWORK_TRANSACTION_ID_LENGTH_MAX,
@@ -15,8 +17,9 @@ from farebox.domain.credentials_on_file import (
 from farebox.domain.errors import Conflict, ErrorCode, InvalidRequest, NotFound
 from farebox.domain.events import Event, EventType, Value
 from farebox.domain.facts import check_facts
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import AgreementId, CustomerId, OperationId, StoredTokenId, has_shape
-from farebox.domain.instruments import PayerDetails, PaymentInstrument, summary_of
+from farebox.domain.instruments import InstrumentSummary, PayerDetails, PaymentInstrument, summary_of
 from farebox.domain.tokens import (
     STORED_ID_PREFIXES,
     SealedReusable,
@@ -24,6 +27,7 @@ from farebox.domain.tokens import (
     StoredToken,
     StoredTokenKind,
     StoredTokenState,
+    TokenShape,
     TokenString,
 )
 from farebox.ports.secrets import Secrets, TokenClass
@@ -37,6 +41,7 @@ from farebox.services.commands import (
     EndAgreement,
     FromInstrument,
     FromSingleUseToken,
+    FromStoredToken,
     GetAgreement,
     GetStoredToken,
     ListAgreements,
@@ -49,13 +54,27 @@ from farebox.services.durability import Durability
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
 from farebox.services.strings import with_string
-from farebox.services.tokenization import explain_refusal
+from farebox.services.tokenization import COPY_OF, explain_refusal
 from farebox.services.vaulting import Permit, Vaulting
 
 _CLASSES: Mapping[StoredTokenKind, TokenClass] = {
     StoredTokenKind.PAYMENT_TOKEN: TokenClass.PAYMENT_TOKEN,
     StoredTokenKind.RECURRENCE_TOKEN: TokenClass.RECURRENCE_TOKEN,
 }
+
+
+@frozen
+class Prepared:
+    """What is to be stored, sealed; nothing is sealed when the token for it holds nothing any more."""
+
+    token_id: StoredTokenId
+    shape: TokenShape | None = None
+    drawn: TokenString | None = None
+    """The string, where none of its shape can be taken; otherwise it is drawn where it is stored."""
+    summary: InstrumentSummary | None = None
+    details: PayerDetails | None = None
+    sealed: SealedReusable | None = None
+    fingerprint: bytes | None = None
 
 
 class Credentials:
@@ -100,56 +119,12 @@ class Credentials:
             NotFound: no such token, customer or agreement.
         """
         self._durability.require()
-        tenant = context.principal.tenant
-        await self._vaulting.prepare(tenant)
-        _check_network_transaction_id(command.network_transaction_id)
-        opened = await self._open(command.source, context)
-        token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[command.kind]))
-        shape = context.rules.stored_shapes[command.kind.value]
-        drawn = None if shape.may_collide else self._ids.token(shape)
-        sealed = fingerprint = None
-        if opened is not None:
-            instrument, details = opened
-            if context.rules.shows_stored_again:
-                details = replace(details, token=drawn)
-            sealed = self._vaulting.seal_reusable(instrument, details, tenant=tenant, token_id=token_id)
-            fingerprint = self._vaulting.fingerprint(instrument, tenant)
-        operation_id = OperationId(self._ids.new("op"))
+        prepared = await self.prepare(command, context)
 
         async def work(uow: UnitOfWork) -> tuple[StoredTokenView, list[Event]]:
             await claim.begin(uow)
-            events = await self._spend(uow, command.source, context, operation_id)
-            if opened is None or sealed is None or fingerprint is None:
-                raise NotFound(ErrorCode.TOKEN_NOT_FOUND, param="single_use_token")
-            await self._check_links(uow, tenant, command)
-            if command.is_unique and await uow.stored_tokens.find_by_fingerprint(
-                tenant, fingerprint, command.customer_id
-            ):
-                raise Conflict(ErrorCode.INSTRUMENT_ALREADY_STORED)
-            token = StoredToken(
-                id=token_id,
-                tenant=tenant,
-                kind=command.kind,
-                token_mac=b"",
-                state=StoredTokenState.ACTIVE,
-                summary=summary_of(opened[0], bin_length=self._bin_length),
-                fingerprint=fingerprint,
-                created_at=self._clock.now() + context.principal.clock_offset,
-                dialect=context.dialect,
-                sealed=sealed,
-                customer_id=command.customer_id,
-                agreement_id=command.agreement_id,
-                network_transaction_id=command.network_transaction_id,
-                label=command.label,
-                metadata=command.metadata,
-                facts=check_facts(command.facts),
-                name=command.name,
-            )
-            token, string = await with_string(uow, token, shape, self._ids, self._secrets, drawn=drawn)
-            await uow.stored_tokens.insert(token)
-            events.append(self._event(EventType.STORED_TOKEN_CREATED, token, 1))
+            view, events = await self.keep(uow, command, prepared, context)
             await uow.events.append(events)
-            view = StoredTokenView(token, opened[1], string)
             await claim.finish(uow, view)
             return view, events
 
@@ -157,14 +132,94 @@ class Credentials:
         self._telemetry.observe(events)
         return view
 
+    async def prepare(self, command: StoreCredential, context: Context[Any]) -> Prepared:
+        """Open (audited) and seal anew what is to be stored, before the transaction that keeps it.
+
+        Raises:
+            InvalidRequest: `parameter_invalid` for a network transaction id or a mandate reference.
+        """
+        tenant = context.principal.tenant
+        await self._vaulting.prepare(tenant)
+        _check_network_transaction_id(command.network_transaction_id)
+        opened = await self._open(command.source, context)
+        token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[command.kind]))
+        if opened is None:
+            return Prepared(token_id)
+        instrument, details = opened
+        if command.mandate_reference is not None:
+            instrument = with_mandate(instrument, command.mandate_reference)
+        summary = summary_of(instrument, bin_length=self._bin_length)
+        shape = context.rules.shape_of(command.kind.value, summary.kind)
+        if command.mandate_reference is not None:
+            shape = context.rules.stored_shapes.get("mandate", shape)
+        # What is sealed together with the card has to be there before; the unique index stands behind it.
+        is_late = shape.may_collide and not context.rules.shows_stored_again
+        drawn = None if is_late else self._ids.token(shape)
+        shown = replace(details, token=drawn) if context.rules.shows_stored_again else details
+        return Prepared(
+            token_id,
+            shape=shape,
+            drawn=drawn,
+            summary=summary,
+            details=shown,
+            sealed=self._vaulting.seal_reusable(instrument, shown, tenant=tenant, token_id=token_id),
+            fingerprint=self._vaulting.fingerprint(instrument, tenant),
+        )
+
+    async def keep(
+        self, uow: UnitOfWork, command: StoreCredential, prepared: Prepared, context: Context[Any]
+    ) -> tuple[StoredTokenView, list[Event]]:
+        """Spend the single-use token and store the credential, in the caller's transaction.
+
+        Raises:
+            Conflict: the token cannot be spent; `token_class_mismatch`; `instrument_already_stored`.
+            NotFound: no such token, customer or agreement.
+        """
+        tenant = context.principal.tenant
+        events = await self._spend(uow, command.source, context, OperationId(self._ids.new("op")))
+        summary, sealed, fingerprint = prepared.summary, prepared.sealed, prepared.fingerprint
+        if summary is None or sealed is None or fingerprint is None or prepared.shape is None:
+            raise _nothing_to_store(command.source)
+        await self._check_links(uow, tenant, command)
+        if command.is_unique:
+            await _refuse_twice(uow, tenant, fingerprint, command.customer_id)
+        token = StoredToken(
+            id=prepared.token_id,
+            tenant=tenant,
+            kind=command.kind,
+            token_mac=b"",
+            state=StoredTokenState.ACTIVE,
+            summary=summary,
+            fingerprint=fingerprint,
+            created_at=self._clock.now() + context.principal.clock_offset,
+            dialect=context.dialect,
+            sealed=sealed,
+            customer_id=command.customer_id,
+            agreement_id=command.agreement_id,
+            network_transaction_id=command.network_transaction_id,
+            label=command.label,
+            metadata=command.metadata,
+            facts=check_facts(command.facts),
+            name=command.name,
+        )
+        token, string = await with_string(
+            uow, token, prepared.shape, self._ids, self._secrets, drawn=prepared.drawn
+        )
+        await uow.stored_tokens.insert(token)
+        events.append(self._event(EventType.STORED_TOKEN_CREATED, token, 1))
+        return StoredTokenView(token, prepared.details, string), events
+
     async def _open(
-        self, source: FromSingleUseToken | FromInstrument, context: Context[StoredTokenView]
+        self, source: FromSingleUseToken | FromStoredToken | FromInstrument, context: Context[Any]
     ) -> tuple[PaymentInstrument, PayerDetails] | None:
         """Open what is to be stored; nothing when the token holds nothing any more."""
         if isinstance(source, FromInstrument):
             instrument = source.instrument
             card = isinstance(instrument, Card)
             return (instrument.without_cvc() if card else instrument), source.details
+        if isinstance(source, FromStoredToken):
+            token, permit = await self._permitted(source.token, context, "copy")
+            return self._vaulting.open_stored(permit, token)
         mac = self._token_mac(source.token, context)
 
         async def find(uow: UnitOfWork) -> tuple[SingleUseToken, Permit] | None:
@@ -184,15 +239,32 @@ class Credentials:
         found = await self._storage.write(find)
         return self._vaulting.open_single_use(found[1], found[0], source.token) if found else None
 
+    async def _permitted(self, string: str, context: Context[Any], why: str) -> tuple[StoredToken, Permit]:
+        """Find a credential and give leave to open it."""
+
+        async def find(uow: UnitOfWork) -> tuple[StoredToken, Permit]:
+            token = await self._find(uow, string, context)
+            permit = await self._vaulting.permit(
+                uow,
+                token.id,
+                purpose="store",
+                why=why,
+                principal=context.principal,
+                request_id=context.request_id,
+            )
+            return token, permit
+
+        return await self._storage.write(find)
+
     async def _spend(
         self,
         uow: UnitOfWork,
-        source: FromSingleUseToken | FromInstrument,
-        context: Context[StoredTokenView],
+        source: FromSingleUseToken | FromStoredToken | FromInstrument,
+        context: Context[Any],
         operation_id: OperationId,
     ) -> list[Event]:
         """Reserve and spend the token in one step; the conditional write refuses a second taker (R1)."""
-        if isinstance(source, FromInstrument):
+        if not isinstance(source, FromSingleUseToken):
             return []
         tenant = context.principal.tenant
         mac = self._token_mac(source.token, context)
@@ -279,10 +351,10 @@ class Credentials:
 
         async def work(uow: UnitOfWork) -> tuple[StoredToken, list[Event]]:
             await claim.begin(uow)
-            token = await self._find(uow, command.token, context)
             events: list[Event] = []
             if command.source is not None:
                 events = await self._spend(uow, command.source, context, operation_id)
+            token = await self._find(uow, command.token, context)
             if command.customer_id and await uow.customers.find(tenant, command.customer_id) is None:
                 raise NotFound(ErrorCode.CUSTOMER_NOT_FOUND, param="customer")
             changed = _changed(token, command)
@@ -305,51 +377,24 @@ class Credentials:
         self, command: UpdateStoredToken, context: Context[StoredTokenView]
     ) -> tuple[StoredToken, SealedReusable] | None:
         """Seal again what is new: another instrument, or this one with something changed."""
-        if command.source is not None:
-            return await self._with_new_instrument(command, command.source, context)
         change = command.change or _new_expiry(command)
-        if change is None:
+        if command.source is None and change is None:
             return None
-        token, permit = await self._permitted(command, context)
-        instrument, details = change(*self._vaulting.open_stored(permit, token))
-        return self._sealed_anew(token, instrument, details)
-
-    async def _with_new_instrument(
-        self, command: UpdateStoredToken, source: FromSingleUseToken, context: Context[StoredTokenView]
-    ) -> tuple[StoredToken, SealedReusable] | None:
-        """Take what a single-use token stands for; nothing when it holds nothing any more."""
-        opened = await self._open(source, context)
-        if opened is None:
-            return None
-        token = await self._storage.read(lambda uow: self._find(uow, command.token, context))
-        return self._sealed_anew(token, *opened)
-
-    def _sealed_anew(
-        self, token: StoredToken, instrument: PaymentInstrument, details: PayerDetails
-    ) -> tuple[StoredToken, SealedReusable]:
+        token, permit = await self._permitted(command.token, context, "update")
+        instrument, details = self._vaulting.open_stored(permit, token)
+        if command.source is not None:
+            opened = await self._open(command.source, context)
+            if opened is None:
+                return None  # spending the token says why
+            instrument, details = opened[0], replace(opened[1], token=details.token)
+        if change is not None:
+            instrument, details = change(instrument, details)
         if isinstance(instrument, Card):
             instrument = instrument.without_cvc()
         sealed = self._vaulting.seal_reusable(instrument, details, tenant=token.tenant, token_id=token.id)
         summary = summary_of(instrument, bin_length=self._bin_length)
         fingerprint = self._vaulting.fingerprint(instrument, token.tenant)
         return replace(token, summary=summary, fingerprint=fingerprint), sealed
-
-    async def _permitted(
-        self, command: UpdateStoredToken, context: Context[StoredTokenView]
-    ) -> tuple[StoredToken, Permit]:
-        async def find(uow: UnitOfWork) -> tuple[StoredToken, Permit]:
-            token = await self._find(uow, command.token, context)
-            permit = await self._vaulting.permit(
-                uow,
-                token.id,
-                purpose="store",
-                why="update",
-                principal=context.principal,
-                request_id=context.request_id,
-            )
-            return token, permit
-
-        return await self._storage.write(find)
 
     async def delete(
         self,
@@ -468,10 +513,10 @@ class Credentials:
 
     # --- common ----------------------------------------------------------------------------------
 
-    def _token_mac(self, string: TokenString, context: Context[StoredTokenView]) -> bytes:
+    def _token_mac(self, string: TokenString, context: Context[Any]) -> bytes:
         return self._secrets.token_mac(string, TokenClass.SINGLE_USE, context.principal.tenant)
 
-    async def _find(self, uow: UnitOfWork, token: str, context: Context[StoredTokenView]) -> StoredToken:
+    async def _find(self, uow: UnitOfWork, token: str, context: Context[Any]) -> StoredToken:
         """Find an active credential by id or by string."""
         tenant = context.principal.tenant
         if any(has_shape(token, prefix) for prefix in STORED_ID_PREFIXES.values()):
@@ -516,6 +561,18 @@ async def _agreement(uow: UnitOfWork, tenant: Tenant, agreement_id: AgreementId)
     return agreement
 
 
+def _changed(token: StoredToken, command: UpdateStoredToken) -> StoredToken:
+    customer_id: CustomerId | None = command.customer_id or token.customer_id
+    return replace(
+        token,
+        label=token.label if command.label is None else command.label,
+        metadata=token.metadata if command.metadata is None else command.metadata,
+        customer_id=customer_id,
+        version=token.version if command.version is None else command.version,
+        facts=token.facts if command.facts is None else check_facts(command.facts),
+    )
+
+
 def _new_expiry(
     command: UpdateStoredToken,
 ) -> Callable[[PaymentInstrument, PayerDetails], tuple[PaymentInstrument, PayerDetails]] | None:
@@ -534,16 +591,18 @@ def _new_expiry(
     return change
 
 
-def _changed(token: StoredToken, command: UpdateStoredToken) -> StoredToken:
-    customer_id: CustomerId | None = command.customer_id or token.customer_id
-    return replace(
-        token,
-        label=token.label if command.label is None else command.label,
-        metadata=token.metadata if command.metadata is None else command.metadata,
-        customer_id=customer_id,
-        version=token.version if command.version is None else command.version,
-        facts=token.facts if command.facts is None else check_facts(command.facts),
-    )
+async def _refuse_twice(
+    uow: UnitOfWork, tenant: Tenant, fingerprint: bytes, customer_id: CustomerId | None
+) -> None:
+    """Refuse an instrument that the customer has stored already; a copy under another name is none."""
+    for token in await uow.stored_tokens.find_by_fingerprint(tenant, fingerprint, customer_id):
+        if COPY_OF not in token.facts:
+            raise Conflict(ErrorCode.INSTRUMENT_ALREADY_STORED, existing=(token.id,))
+
+
+def _nothing_to_store(source: FromSingleUseToken | FromStoredToken | FromInstrument) -> NotFound:
+    assert not isinstance(source, FromInstrument), "clear details are never nothing"
+    return NotFound(ErrorCode.TOKEN_NOT_FOUND, param="single_use_token")
 
 
 def _check_network_transaction_id(network_transaction_id: str | None) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
-from farebox.domain.access import Tenant
+from farebox.domain.access import Principal, Tenant
 from farebox.domain.customers import Customer
 from farebox.domain.errors import Conflict, ErrorCode, NotFound
 from farebox.domain.events import Event, EventType
@@ -43,12 +44,32 @@ class Customers:
         """Store a customer.
 
         Raises:
-            Conflict: `name_already_used` for an e-mail address that must be unique and is not.
+            Conflict: `name_already_used` for a reference or an e-mail address that must be unique and is not.
+        """
+
+        async def work(uow: UnitOfWork) -> tuple[Customer, Event]:
+            await claim.begin(uow)
+            customer, event = await self.insert(uow, command, context.principal)
+            await uow.events.append((event,))
+            await claim.finish(uow, customer)
+            return customer, event
+
+        customer, event = await self._storage.write(work)
+        self._telemetry.observe((event,))
+        return customer
+
+    async def insert(
+        self, uow: UnitOfWork, command: CreateCustomer, principal: Principal
+    ) -> tuple[Customer, Event]:
+        """Store a customer in the caller's transaction.
+
+        Raises:
+            Conflict: `name_already_used`.
         """
         customer = Customer(
             id=CustomerId(self._ids.new("cus")),
-            tenant=context.principal.tenant,
-            created_at=self._clock.now() + context.principal.clock_offset,
+            tenant=principal.tenant,
+            created_at=self._clock.now() + principal.clock_offset,
             reference=command.reference,
             name=command.name,
             email=command.email,
@@ -56,21 +77,15 @@ class Customers:
             metadata=command.metadata,
             facts=check_facts(command.facts),
         )
-        event = self._event(EventType.CUSTOMER_CREATED, customer)
-
-        async def work(uow: UnitOfWork) -> None:
-            await claim.begin(uow)
-            if command.has_unique_email and customer.email is not None:
-                same = PageRequest(limit=1, filters={"email": customer.email})
-                if (await uow.customers.page(customer.tenant, same)).items:
-                    raise Conflict(ErrorCode.NAME_ALREADY_USED, param="email")
-            await uow.customers.insert(customer)
-            await uow.events.append((event,))
-            await claim.finish(uow, customer)
-
-        await self._storage.write(work)
-        self._telemetry.observe((event,))
-        return customer
+        if command.has_unique_reference:
+            customer = replace(customer, facts={**customer.facts, _HOLDS_REFERENCE: True})
+            await _take_reference(uow, customer)
+        if command.has_unique_email and customer.email is not None:
+            same = PageRequest(limit=1, filters={"email": customer.email})
+            if (await uow.customers.page(customer.tenant, same)).items:
+                raise Conflict(ErrorCode.NAME_ALREADY_USED, param="email")
+        await uow.customers.insert(customer)
+        return customer, self._event(EventType.CUSTOMER_CREATED, customer)
 
     async def get(self, command: GetCustomer, context: Context[Customer], claim: Claim[Customer]) -> Customer:
         """Show a customer.
@@ -101,7 +116,14 @@ class Customers:
             changes["metadata"] = command.metadata
         if command.facts is not None:
             changes["facts"] = check_facts(command.facts)
-        return await self._change(command.customer_id, context, claim, EventType.CUSTOMER_UPDATED, changes)
+        return await self._change(
+            command.customer_id,
+            context,
+            claim,
+            EventType.CUSTOMER_UPDATED,
+            changes,
+            has_unique_reference=command.has_unique_reference,
+        )
 
     async def delete(
         self, command: DeleteCustomer, context: Context[Customer], claim: Claim[Customer]
@@ -116,6 +138,11 @@ class Customers:
             lambda uow: self._erase_credentials(uow, tenant, command.customer_id)
         ):
             pass
+        for kind in command.document_kinds:
+            while await self._storage.write(
+                lambda uow, kind=kind: self._erase_documents(uow, tenant, kind, command.customer_id)
+            ):
+                pass
         erased: dict[str, object] = {
             "deleted_at": self._clock.now(),
             "name": None,
@@ -147,6 +174,17 @@ class Customers:
             await uow.events.append(events)
         return page.has_more
 
+    async def _erase_documents(
+        self, uow: UnitOfWork, tenant: Tenant, kind: str, customer_id: CustomerId
+    ) -> bool:
+        """Erase some of a customer's documents; tell whether there may be more."""
+        page = await uow.documents.page(
+            tenant, kind, PageRequest(limit=_CREDENTIALS_AT_ONCE, filters={"parent_id": customer_id})
+        )
+        for document in page.items:
+            await uow.documents.update(replace(document, name=None, facts={}, deleted_at=self._clock.now()))
+        return page.has_more
+
     async def _change(
         self,
         customer_id: CustomerId,
@@ -154,11 +192,19 @@ class Customers:
         claim: Claim[Customer],
         type_: EventType,
         changes: dict[str, object],
+        *,
+        has_unique_reference: bool = False,
     ) -> Customer:
         async def work(uow: UnitOfWork) -> tuple[Customer, Event]:
             await claim.begin(uow)
             customer = await _find(uow, context.principal.tenant, customer_id)
-            customer = replace(customer, **changes)
+            before, customer = customer, replace(customer, **changes)
+            if customer.deleted_at is not None or before.reference != customer.reference:
+                await _release_reference(uow, before)
+                if has_unique_reference:
+                    await _take_reference(uow, customer)
+            if has_unique_reference:
+                customer = replace(customer, facts={**customer.facts, _HOLDS_REFERENCE: True})
             if not await uow.customers.update(customer):
                 raise Conflict(ErrorCode.PAYMENT_STATE_CONFLICT)
             customer = replace(customer, version=customer.version + 1)
@@ -180,6 +226,33 @@ class Customers:
             sequence=customer.version,
             data={},
         )
+
+
+_REFERENCES = "customers"
+_HOLDS_REFERENCE = "holds_reference"
+"""The fact that a customer's reference is taken: others may have it without."""
+_FOREVER = timedelta(days=365_000)
+
+
+async def _take_reference(uow: UnitOfWork, customer: Customer) -> None:
+    """Take a customer's reference for as long as there is the customer.
+
+    Raises:
+        Conflict: `name_already_used`, naming who has it.
+    """
+    reference = customer.reference or ""
+    until = customer.created_at + _FOREVER
+    if await uow.references.take(
+        customer.tenant, _REFERENCES, reference, now=customer.created_at, until=until
+    ):
+        return
+    page = await uow.customers.page(customer.tenant, PageRequest(limit=1, filters={"reference": reference}))
+    raise Conflict(ErrorCode.NAME_ALREADY_USED, existing=[one.id for one in page.items])
+
+
+async def _release_reference(uow: UnitOfWork, customer: Customer) -> None:
+    if customer.reference is not None and customer.facts.get(_HOLDS_REFERENCE):
+        await uow.references.release(customer.tenant, _REFERENCES, customer.reference)
 
 
 async def _find(uow: UnitOfWork, tenant: Tenant, customer_id: CustomerId) -> Customer:

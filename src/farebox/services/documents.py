@@ -12,6 +12,7 @@ from farebox.domain.ids import DocumentId
 from farebox.ports.storage import Page, Storage, UnitOfWork
 from farebox.ports.system import Clock
 from farebox.services.commands import (
+    AnswerDocument,
     Context,
     CreateDocument,
     DeleteDocument,
@@ -108,6 +109,30 @@ class Documents:
                 version=command.version,
             )
             if not await uow.documents.update(changed):
+                raise Conflict(ErrorCode.DOCUMENT_STATE_CONFLICT)
+            changed = replace(changed, version=changed.version + 1)
+            await claim.finish(uow, changed)
+            return changed
+
+        return await self._storage.write(work)
+
+    async def answer(
+        self, command: AnswerDocument, context: Context[Document], claim: Claim[Document]
+    ) -> Document:
+        """Move a document out of the state it waits in.
+
+        Raises:
+            NotFound: `document_not_found`.
+            Conflict: `document_state_conflict` when it waits no more.
+        """
+        now = self._clock.now() + context.principal.clock_offset
+
+        async def work(uow: UnitOfWork) -> Document:
+            await claim.begin(uow)
+            document = await _find(uow, context.principal.tenant, command.kind, command.document_id)
+            facts = check_facts({**document.facts, **command.facts})
+            changed = replace(document, facts=facts, state=command.state, updated_at=now)
+            if document.state != command.waits_in or not await uow.documents.update(changed):
                 raise Conflict(ErrorCode.DOCUMENT_STATE_CONFLICT)
             changed = replace(changed, version=changed.version + 1)
             await claim.finish(uow, changed)

@@ -26,6 +26,7 @@ from farebox.domain.operations import (
     OperationKind,
     OperationState,
     movement_of,
+    refundable_of,
 )
 from farebox.domain.payments import Payment, hold
 from farebox.ports.processors import Processor, ProcessorRequest
@@ -167,7 +168,8 @@ class FollowUps:
         movement = movement_of(command.kind, target.kind)
         if movement is None:
             raise InvalidRequest(ErrorCode.OPERATION_UNSUPPORTED)
-        amount_minor = _amount_minor(command, movement, payment, target)
+        amount_minor = _amount_minor(command, movement, payment, target, operations)
+        _check_target(movement, target, operations, amount_minor)
         processor = self._routing.named(payment.processor)
         _check_capabilities(command, processor, amount_minor, payment)
         held = hold(payment, movement, amount_minor)
@@ -187,6 +189,7 @@ class FollowUps:
             target_id=target.id,
             target_kind=target.kind,
             reference=command.reference,
+            family=command.family,
             facts=check_facts(command.facts),
             next_attempt_at=now + timedelta(seconds=SEND_WITHIN_S + processor.timeout_s + RECOVERY_GRACE_S),
         )
@@ -250,7 +253,13 @@ def _target(command: FollowUp, operations: Sequence[Operation]) -> Operation:
     raise NotFound(ErrorCode.OPERATION_NOT_FOUND, param="operation")
 
 
-def _amount_minor(command: FollowUp, movement: Movement, payment: Payment, target: Operation) -> int:
+def _amount_minor(
+    command: FollowUp,
+    movement: Movement,
+    payment: Payment,
+    target: Operation,
+    operations: Sequence[Operation],
+) -> int:
     """Give the amount asked for, or all that the movement can still take.
 
     Raises:
@@ -266,12 +275,28 @@ def _amount_minor(command: FollowUp, movement: Movement, payment: Payment, targe
     match movement:
         case Movement.CAPTURE | Movement.VOID_AUTHORIZATION:
             return payment.capturable_minor
+        case Movement.REFUND if target.kind is OperationKind.CAPTURE:
+            return refundable_of(target, operations)
         case Movement.REFUND | Movement.VOID_PURCHASE:
             return payment.refundable_minor
         case Movement.VOID_CAPTURE | Movement.VOID_REFUND:
             return target.money.amount_minor
         case Movement.INCREMENT_AUTHORIZATION | Movement.INCREMENT_PURCHASE:
             raise InvalidRequest(ErrorCode.AMOUNT_INVALID, param="amount_minor")
+
+
+def _check_target(
+    movement: Movement, target: Operation, operations: Sequence[Operation], amount_minor: int
+) -> None:
+    """Refuse to refund more of one capture than it took; the payment's own bounds are `hold`'s to check.
+
+    Raises:
+        InvalidRequest: `amount_exceeds_captured`.
+    """
+    if movement is Movement.REFUND and target.kind is OperationKind.CAPTURE:
+        left_minor = refundable_of(target, operations)
+        if amount_minor > left_minor:
+            raise InvalidRequest(ErrorCode.AMOUNT_EXCEEDS_CAPTURED, param="amount_minor")
 
 
 def _check_capabilities(command: FollowUp, processor: Processor, amount_minor: int, payment: Payment) -> None:

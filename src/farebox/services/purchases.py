@@ -400,7 +400,13 @@ class Purchases:
         agreement = None
         if token.agreement_id is not None:
             agreement = await uow.agreements.find(tenant, token.agreement_id)
-        check_use(token, agreement, initiator=command.initiator, has_cvc=source.cvc is not None)
+        check_use(
+            token,
+            agreement,
+            initiator=command.initiator,
+            has_cvc=source.cvc is not None,
+            allows_payment_token=context.rules.merchant_may_use_payment_tokens,
+        )
         if source.cvc is not None:
             # Refused here, before there is a payment; it is parsed again when the card is opened.
             parse_cvc(source.cvc, brand=token.summary.brand or "unknown")
@@ -473,6 +479,7 @@ class Purchases:
             initiator=command.initiator,
             reason=payment.reason,
             reference=command.reference,
+            family=command.family,
             envelope=plan.envelope,
             envelope_day=_day_of(plan.now) if plan.envelope else None,
             next_attempt_at=plan.send_by + timedelta(seconds=grace_s),
@@ -547,13 +554,15 @@ class Purchases:
             instrument, payer = self._vaulting.open_stored(permit, credential.stored, cvc)
         elif isinstance(source, FromSingleUseToken) and credential.single_use is not None:
             instrument, payer = self._vaulting.open_single_use(permit, credential.single_use, source.token)
+            if isinstance(instrument, Card) and source.cvc is not None:
+                instrument = replace(instrument, cvc=parse_cvc(source.cvc, brand=instrument.pan.brand))
         else:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND)
         if isinstance(instrument, BacsAccount | SepaAccount) and command.kind is not OperationKind.CREDIT:
             check_mandate(instrument)
         if isinstance(instrument, Card) and command.initiator is Initiator.MERCHANT:
             instrument = instrument.without_cvc()
-        return instrument, payer
+        return instrument, command.payer or payer
 
     def _request(
         self,
@@ -642,8 +651,9 @@ class Purchases:
         tenant = context.principal.tenant
         recurrence = save.kind is StoredTokenKind.RECURRENCE_TOKEN
         token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[save.kind]))
-        shape = context.rules.stored_shapes[save.kind.value]
-        string = None if shape.may_collide else self._ids.token(shape)
+        shape = context.rules.shape_of(save.kind.value, reserved.payment.summary.kind)
+        is_late = shape.may_collide and not context.rules.shows_stored_again
+        string = None if is_late else self._ids.token(shape)
         if context.rules.shows_stored_again:
             payer = replace(payer, token=string)
         linked = outcome.network_transaction_id if isinstance(outcome, Approved) else None
@@ -719,7 +729,7 @@ class Purchases:
     async def _store(self, uow: UnitOfWork, kept: _Kept, context: Context[PaymentView]) -> StoredTokenView:
         if kept.agreement is not None:
             await uow.agreements.insert(kept.agreement)
-        shape = context.rules.stored_shapes[kept.token.kind.value]
+        shape = context.rules.shape_of(kept.token.kind.value, kept.token.summary.kind)
         token, string = await with_string(uow, kept.token, shape, self._ids, self._secrets, drawn=kept.string)
         await uow.stored_tokens.insert(token)
         event = self._ids.event(
@@ -734,16 +744,18 @@ class Purchases:
         return StoredTokenView(token, kept.details, string)
 
     async def _link(self, uow: UnitOfWork, credential: _Credential, outcome: Outcome) -> None:
-        """Give an agreement the network's id of its first approved transaction (SEC-14)."""
-        agreement = credential.agreement
-        if (
-            isinstance(outcome, Approved)
-            and outcome.network_transaction_id is not None
-            and agreement is not None
-            and agreement.network_transaction_id is None
-        ):
+        """Give agreement and credential the network's id of their first approved transaction (SEC-14)."""
+        if not isinstance(outcome, Approved) or outcome.network_transaction_id is None:
+            return
+        agreement, stored = credential.agreement, credential.stored
+        if agreement is not None and agreement.network_transaction_id is None:
             await uow.agreements.update(
                 replace(agreement, network_transaction_id=outcome.network_transaction_id)
+            )
+        if stored is not None and stored.network_transaction_id is None:
+            # Whoever changes the credential meanwhile keeps the change: the next payment links it.
+            await uow.stored_tokens.update(
+                replace(stored, network_transaction_id=outcome.network_transaction_id)
             )
 
 

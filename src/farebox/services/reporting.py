@@ -19,7 +19,6 @@ from farebox.services.commands import (
     GetOperation,
     GetPayment,
     GetPaymentByKey,
-    GetPaymentOf,
     ListEvents,
     ListOperations,
     ListPayments,
@@ -118,6 +117,21 @@ class Reporting:
             raise NotFound(_NOT_FOUND[command.prefix])
         return found
 
+    async def operations(
+        self,
+        command: ListOperations,
+        context: Context[Page[PaymentView]],
+        claim: Claim[Page[PaymentView]],
+    ) -> Page[PaymentView]:
+        """List operations, each with its payment."""
+
+        async def work(uow: UnitOfWork) -> Page[PaymentView]:
+            page = await uow.operations.page(context.principal.tenant, command.page)
+            views = [await payment_view_of_operation(uow, operation) for operation in page.items]
+            return Page(views, page.has_more)
+
+        return await self._storage.read(work)
+
     async def payments(
         self,
         command: ListPayments,
@@ -132,38 +146,6 @@ class Reporting:
                 views = [await payment_view(uow, payment) for payment in page.items]
             else:
                 views = [PaymentView(payment, ()) for payment in page.items]
-            return Page(views, page.has_more)
-
-        return await self._storage.read(work)
-
-    async def payment_of(
-        self, command: GetPaymentOf, context: Context[PaymentView], claim: Claim[PaymentView]
-    ) -> PaymentView:
-        """Show the payment of an operation.
-
-        Raises:
-            NotFound: `operation_not_found`.
-        """
-
-        async def work(uow: UnitOfWork) -> PaymentView:
-            operation = await uow.operations.find(context.principal.tenant, command.operation_id)
-            if operation is None:
-                raise NotFound(ErrorCode.OPERATION_NOT_FOUND)
-            return await payment_view_of_operation(uow, operation)
-
-        return await self._storage.read(work)
-
-    async def operations(
-        self,
-        command: ListOperations,
-        context: Context[Page[PaymentView]],
-        claim: Claim[Page[PaymentView]],
-    ) -> Page[PaymentView]:
-        """List operations, each with its payment."""
-
-        async def work(uow: UnitOfWork) -> Page[PaymentView]:
-            page = await uow.operations.page(context.principal.tenant, command.page)
-            views = [await payment_view_of_operation(uow, operation) for operation in page.items]
             return Page(views, page.has_more)
 
         return await self._storage.read(work)

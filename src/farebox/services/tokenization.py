@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from farebox.domain.access import Mode, Principal
 from farebox.domain.cards import Card
@@ -14,6 +16,7 @@ from farebox.domain.ids import SingleUseTokenId
 from farebox.domain.instruments import InstrumentSummary, summary_of
 from farebox.domain.tokens import (
     SingleUseToken,
+    StoredToken,
     TokenRules,
     TokenState,
     TokenString,
@@ -26,14 +29,17 @@ from farebox.services.commands import (
     ConsumeSingleUseToken,
     Context,
     LookAtSingleUseToken,
+    MintCopies,
     MintSingleUseToken,
     RevokeSingleUseToken,
     SingleUseTokenView,
 )
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
-from farebox.services.vaulting import Vaulting
+from farebox.services.vaulting import Permit, Vaulting
 
+COPY_OF = "copy_of"
+"""The fact that names which stored credential a token is another name of."""
 PROBING_ALERT_AT = 5
 PROBING_REFUSED_AT = 20
 """Distinct cards of one BIN and last four a day, in live mode. Source: security design §3.5."""
@@ -83,8 +89,9 @@ class Tokenization:
             _check_not_expired(command, now)
         real_expires_at = datetime.fromtimestamp(wall.timestamp() + lifetime, UTC)
         await self._vaulting.prepare(principal.tenant, real_expires_at)
+        summary = summary_of(command.instrument, bin_length=self._bin_length)
         token_id = SingleUseTokenId(self._ids.new("tok"))
-        string = self._ids.token(rules.shape)
+        string = self._ids.token(rules.shape_of("single_use", summary.kind))
         sealed = self._vaulting.seal_single_use(
             command.instrument,
             command.details,
@@ -98,7 +105,7 @@ class Tokenization:
             tenant=principal.tenant,
             token_mac=self._mac(string, principal),
             state=TokenState.MINTED,
-            summary=summary_of(command.instrument, bin_length=self._bin_length),
+            summary=summary,
             fingerprint=self._vaulting.fingerprint(command.instrument, principal.tenant),
             created_at=now,
             expires_at=real_expires_at + principal.clock_offset,
@@ -126,6 +133,87 @@ class Tokenization:
         if distinct >= PROBING_ALERT_AT:
             self._telemetry.card_probing(distinct)
         return view
+
+    async def mint_copies(
+        self,
+        command: MintCopies,
+        context: Context[Sequence[SingleUseTokenView]],
+        claim: Claim[Sequence[SingleUseTokenView]],
+    ) -> Sequence[SingleUseTokenView]:
+        """Give single-use tokens for stored ones, which stay; each opening is audited first.
+
+        Raises:
+            NotFound: `payment_token_not_found`; then none is given.
+        """
+        principal, rules = context.principal, context.rules
+        wall = self._clock.now()
+        real_expires_at = datetime.fromtimestamp(wall.timestamp() + rules.lifetime_s, UTC)
+        await self._vaulting.prepare(principal.tenant, real_expires_at)
+        permitted = await self._storage.write(lambda uow: self._permit_copies(uow, command, context))
+        views = [self._copy(token, permit, context, real_expires_at) for token, permit in permitted]
+        events = [self._event(EventType.SINGLE_USE_TOKEN_MINTED, view.token, 1) for view in views]
+
+        async def work(uow: UnitOfWork) -> None:
+            await claim.begin(uow)
+            for view in views:
+                await uow.tokens.insert(view.token)
+            await uow.events.append(events)
+            await claim.finish(uow, views)
+
+        await self._storage.write(work)
+        self._telemetry.observe(events)
+        return views
+
+    async def _permit_copies(
+        self, uow: UnitOfWork, command: MintCopies, context: Context[Any]
+    ) -> list[tuple[StoredToken, Permit]]:
+        found: list[tuple[StoredToken, Permit]] = []
+        for token_id in command.token_ids:
+            token = await uow.stored_tokens.find_by_id(context.principal.tenant, token_id)
+            if token is None or token.sealed is None:
+                raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND)
+            permit = await self._vaulting.permit(
+                uow,
+                token.id,
+                purpose="store",
+                why="copy",
+                principal=context.principal,
+                request_id=context.request_id,
+            )
+            found.append((token, permit))
+        return found
+
+    def _copy(
+        self, stored: StoredToken, permit: Permit, context: Context[Any], real_expires_at: datetime
+    ) -> SingleUseTokenView:
+        principal = context.principal
+        instrument, details = self._vaulting.open_stored(permit, stored)
+        details = replace(details, token=None)
+        string = self._ids.token(context.rules.shape_of("single_use", stored.summary.kind))
+        token_id = SingleUseTokenId(self._ids.new("tok"))
+        now = self._clock.now() + principal.clock_offset
+        token = SingleUseToken(
+            id=token_id,
+            tenant=principal.tenant,
+            token_mac=self._mac(string, principal),
+            state=TokenState.MINTED,
+            summary=stored.summary,
+            fingerprint=stored.fingerprint,
+            created_at=now,
+            expires_at=real_expires_at + principal.clock_offset,
+            dialect=context.dialect,
+            sealed=self._vaulting.seal_single_use(
+                instrument,
+                details,
+                tenant=principal.tenant,
+                token_id=token_id,
+                string=string,
+                real_expires_at=real_expires_at,
+            ),
+            customer_id=stored.customer_id,
+            facts={COPY_OF: stored.id},
+        )
+        return SingleUseTokenView(token, string, details, now)
 
     async def look(
         self,

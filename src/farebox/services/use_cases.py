@@ -25,6 +25,7 @@ from farebox.services.credentials import Credentials
 from farebox.services.customers import Customers
 from farebox.services.documents import Documents
 from farebox.services.durability import Durability
+from farebox.services.enrolment import Enrolment
 from farebox.services.follow_ups import FollowUps
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger
@@ -186,12 +187,22 @@ def build_use_cases(
         return await application.execute(command, context)
 
     subscriptions = Subscriptions(storage=storage, clock=clock, ids=ids, execute=execute)
+    customers = Customers(storage=storage, clock=clock, ids=ids, telemetry=telemetry)
     handlers = _handlers(
         tokenization=tokenization,
         purchases=purchases,
         follow_ups=follow_ups,
         credentials=credentials,
-        customers=Customers(storage=storage, clock=clock, ids=ids, telemetry=telemetry),
+        customers=customers,
+        enrolment=Enrolment(
+            storage=storage,
+            clock=clock,
+            ids=ids,
+            telemetry=telemetry,
+            customers=customers,
+            credentials=credentials,
+            durability=durability,
+        ),
         reporting=Reporting(storage, secrets),
         sandbox=sandbox_commands,
         documents=Documents(storage=storage, clock=clock, ids=ids),
@@ -222,6 +233,7 @@ def _handlers(
     follow_ups: FollowUps,
     credentials: Credentials,
     customers: Customers,
+    enrolment: Enrolment,
     reporting: Reporting,
     sandbox: SandboxCommands,
     documents: Documents,
@@ -233,6 +245,7 @@ def _handlers(
     """Pair every command with its use case."""
     return {
         commands.MintSingleUseToken: tokenization.mint,
+        commands.MintCopies: tokenization.mint_copies,
         commands.LookAtSingleUseToken: tokenization.look,
         commands.RevokeSingleUseToken: tokenization.revoke,
         commands.ConsumeSingleUseToken: tokenization.consume,
@@ -243,11 +256,13 @@ def _handlers(
         commands.GetPaymentByKey: reporting.payment_by_key,
         commands.FindNumbered: reporting.find_numbered,
         commands.ListPayments: reporting.payments,
-        commands.GetPaymentOf: reporting.payment_of,
         commands.ListOperations: reporting.operations,
         commands.AmendPayment: reporting.amend,
         commands.ResolveId: reporting.resolve,
         commands.BelongsToAnother: reporting.belongs_to_another,
+        commands.Enrol: enrolment.enrol,
+        commands.AnswerDocument: documents.answer,
+        commands.FindAccount: access.find_account,
         commands.StoreCredential: credentials.store,
         commands.GetStoredToken: credentials.get,
         commands.ListStoredTokens: credentials.page,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import LiteralString
 
@@ -50,6 +51,9 @@ TAKE: LiteralString = (
     "INSERT INTO reference_use (merchant_id, mode, scope, reference, until) VALUES ($1, $2, $3, $4, $5)"
     " ON CONFLICT (merchant_id, mode, scope, reference) DO UPDATE SET until = excluded.until"
     " WHERE reference_use.until <= $6"
+)
+RELEASE: LiteralString = (
+    "DELETE FROM reference_use WHERE merchant_id = $1 AND mode = $2 AND scope = $3 AND reference = $4"
 )
 PURGE: LiteralString = (
     "DELETE FROM reference_use WHERE (merchant_id, mode, scope, reference) IN"
@@ -107,7 +111,7 @@ class Documents:
 
     async def page(self, tenant: Tenant, kind: str, page: PageRequest) -> Page[Document]:
         """List documents of a kind, newest first."""
-        narrowed = PageRequest(page.limit, page.after, page.before, {"kind": kind, **page.filters})
+        narrowed = replace(page, filters={"kind": kind, **page.filters})
         return await page_of(self._connection, PAGE, _FILTERS, tenant, narrowed, _document)
 
     async def _guarded(self, sql: LiteralString, values: tuple[Value, ...]) -> int:
@@ -132,6 +136,10 @@ class References:
         """Take a reference that nobody has."""
         values = (tenant.merchant_id, tenant.mode.value, scope, reference, to_us(until), to_us(now))
         return await self._connection.execute(TAKE, values) == 1
+
+    async def release(self, tenant: Tenant, scope: str, reference: str) -> None:
+        """Let a reference go."""
+        await self._connection.execute(RELEASE, (tenant.merchant_id, tenant.mode, scope, reference))
 
     async def purge(self, limit: int) -> int:
         """Forget references whose time is over."""

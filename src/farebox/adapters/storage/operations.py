@@ -37,12 +37,12 @@ _COLUMNS: LiteralString = (
     " processor_reference, token_id, consumes_token, stored_token_id, target_id, target_kind, initiator,"
     " reason, processor_id, approved_minor, authorization_code, avs, cvc_check, decline,"
     " network_transaction_id, reference, settled_at, closed_at, envelope, envelope_day, attempts,"
-    " next_attempt_at, reversing, facts"
+    " next_attempt_at, reversing, facts, family"
 )
 INSERT: LiteralString = (
     f"INSERT INTO operation ({_COLUMNS}) VALUES"
     " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,"
-    " $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)"
+    " $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)"
 )
 FIND: LiteralString = f"SELECT {_COLUMNS} FROM operation WHERE id = $1 AND merchant_id = $2 AND mode = $3"
 FIND_BETWEEN: LiteralString = (
@@ -103,6 +103,8 @@ SETTLED: LiteralString = (
 )
 PAGE: LiteralString = f"SELECT {_COLUMNS} FROM operation WHERE merchant_id = $1 AND mode = $2"
 _FILTERS = {
+    "family": Filter("family"),
+    "reference": Filter("reference"),
     "kind": Filter("kind"),
     "from_us": Filter("created_at", " >= "),
     "to_us": Filter("created_at", " <= "),
@@ -281,6 +283,7 @@ def _values(operation: Operation) -> tuple[Value, ...]:
         optional_us(operation.next_attempt_at),
         int(operation.reversing),
         to_json(operation.facts) if operation.facts else "{}",
+        operation.family,
     )
 
 
@@ -318,4 +321,5 @@ def _operation(row: Row) -> Operation:
         next_attempt_at=optional_from_us(row[32]),
         reversing=bool(row[33]),
         facts=read_facts(row[34]),
+        family=row[35],
     )

@@ -13,7 +13,7 @@ from farebox.ports.storage import Page, PageRequest
 
 T = TypeVar("T")
 
-# Parameter names by position; a list has at most a tenant, a few filters, two bounds and a limit.
+# Parameter names by position: those of a tenant, filters, two instants, two bounds, a limit and an offset.
 _PLACES: tuple[LiteralString, ...] = (
     *("$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15"),
 )
@@ -73,13 +73,14 @@ async def page_of(
     if page.until is not None:
         sql = sql + " AND created_at < " + _PLACES[len(values)]
         values.append(to_us(page.until))
+    assert not (page.offset and len(prefixes) > 1), "only a list of one kind of thing is counted through"
     is_upwards = page.after is None and page.before is not None
-    low, high, limit = _PLACES[len(values) : len(values) + 3]
+    low, high, limit, offset = _PLACES[len(values) : len(values) + 4]
     order: LiteralString = " ORDER BY id ASC LIMIT " if is_upwards else " ORDER BY id DESC LIMIT "
-    sql = sql + " AND id > " + low + " AND id < " + high + order + limit
+    sql = sql + " AND id > " + low + " AND id < " + high + order + limit + " OFFSET " + offset
     rows: list[Row] = []
     for low_id, high_id in [_bounds(prefix, page) for prefix in prefixes] or [_cursor(page)]:
-        rows += await connection.fetch_all(sql, (*values, low_id, high_id, page.limit + 1))
+        rows += await connection.fetch_all(sql, (*values, low_id, high_id, page.limit + 1, page.offset))
     if len(prefixes) > 1:
         rows.sort(key=lambda row: _time_of(row[0]), reverse=not is_upwards)
     items = [read(row) for row in rows[: page.limit]]

@@ -160,6 +160,7 @@ _BY_TROUBLE = {
     "drop_after_write": (InDoubt, Approved),
     "decline": (Declined, Declined),
     "hold": (Pending, Pending),
+    "review": (Pending, Pending),
 }
 
 

@@ -160,7 +160,7 @@ def _said(outcome: Outcome) -> str:
         ("paysafe", {"money": Money(11, "USD")}, "insufficient_funds 3022"),
         ("paysafe", {"money": Money(77, "GBP")}, "authentication_required 3060"),
         ("paysafe", {"money": Money(100, "USD")}, "approved"),
-        ("paysafe", {"money": Money(96, "USD")}, "in doubt"),
+        ("paysafe", {"money": Money(96, "USD")}, "processor_error 1007"),
         ("payroc", {"money": Money(4901, "USD")}, "do_not_honor 05"),
         ("payroc", {"money": Money(4902, "USD")}, "refer_to_issuer 01"),
         ("payroc", {"number": "3400000000000000"}, "approved"),

@@ -28,7 +28,7 @@ from farebox.domain.reveal import reveal
 from farebox.ports.processors import ProcessorRequest
 
 DEFAULT_TABLE = "native"
-Trouble = Literal["late", "never", "garbled"]
+Trouble = Literal["late", "slow", "never", "garbled"]
 
 
 class Refused(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,7 +49,7 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     cvc: CvcResult | None = None
     trouble: Trouble | None = None
     delay_s: float | None = None
-    """With `trouble = "late"`: how late."""
+    """With `late`: after how long, in doubt if that is longer than our patience; with `slow`: we wait."""
     later: dict[OperationKind, Trouble] = msgspec.field(default_factory=dict[OperationKind, Trouble])
     """Trouble that comes with follow-ups of the payment that this opens."""
     later_declines: dict[OperationKind, Refused] = msgspec.field(default_factory=dict[OperationKind, Refused])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -106,6 +106,9 @@ class SandboxProcessor:
                 outcome = self._process(request, _scripted_decline(fault))
             case "hold":
                 outcome = self._process(request, Decision("pending", Checks()))
+            case "review" if request.kind not in _FOLLOW_UPS:
+                held = replace(decide(request), outcome="pending", settles=None, trouble=None)
+                outcome = self._process(request, held)
             case "twice":
                 self._process(request)
                 outcome = self._process(request)
@@ -206,6 +209,8 @@ class SandboxProcessor:
         """Let the answer travel back, as well as the fault lets it."""
         await self._ledger.committed()
         trouble = fault.trouble if fault else None
+        if fault is not None and trouble == "slow":
+            await self._clock.sleep(fault.delay_s)
         if fault is not None and trouble == "late":
             if fault.delay_s >= self.timeout_s:
                 trouble = "never"

@@ -22,6 +22,7 @@ TROUBLES: Mapping[str, str] = {
     "drop_after_write": "Processes it, and the connection is cut before the answer.",
     "decline": "Declines, with `reason` and `code` from `parameters`.",
     "hold": "Takes it and owes the result until the batch is closed.",
+    "review": "Takes it and holds it until somebody approves or cancels it.",
     "inquiry_fails": "The next inquiry gets no answer.",
     "reversal_fails": "The next reversal is not acknowledged.",
 }

@@ -259,7 +259,7 @@ def find_payment(call: AnyCall) -> Command[PaymentView]:
             return Then(commands.GetPayment(PaymentId(found)), _only_accounts)
         return Then(
             commands.ResolveId(of_return),
-            lambda operation: Then(commands.GetPaymentOf(OperationId(operation)), _only_accounts),
+            lambda operation: Then(commands.GetOperation(OperationId(operation)), _only_accounts),
         )
 
     return Then(Attempt(commands.ResolveId(ids)), then)

@@ -163,7 +163,7 @@ def find_refund(call: AnyCall, kinds: frozenset[InstrumentKind]) -> Command[Paym
 
     return Then(
         commands.ResolveId(ids),
-        lambda found: Then(commands.GetPaymentOf(OperationId(found)), only_refunds),
+        lambda found: Then(commands.GetOperation(OperationId(found)), only_refunds),
     )
 
 

@@ -1,0 +1,1 @@
+"""Between Paysafe's wire structs and the commands, one module an API."""
