@@ -32,6 +32,8 @@ class Scope(StrEnum):
     TOKENS_MINT = "tokens:mint"
     TOKENS_READ = "tokens:read"
     TOKENS_WRITE = "tokens:write"
+    TOKENS_SHOW = "tokens:show"
+    """See the strings of stored tokens again, where their dialect keeps them."""
     PAYMENTS_READ = "payments:read"
     PAYMENTS_WRITE = "payments:write"
     CUSTOMERS_READ = "customers:read"

@@ -163,12 +163,21 @@ class StoredTokens(Protocol):
         """
         ...
 
-    async def delete(self, tenant: Tenant, token_id: StoredTokenId) -> bool:
-        """Move `active` to `deleted` and overwrite wrapped key and payload now."""
+    async def delete(self, token: StoredToken) -> bool:
+        """Move `active` to `deleted`, write facts and end, and overwrite every sealed part now."""
         ...
 
-    async def page(self, tenant: Tenant, page: PageRequest) -> Page[StoredToken]:
-        """List active tokens; filters: `kind`, `customer_id`, `agreement_id`."""
+    async def of_payment(self, tenant: Tenant, payment_id: PaymentId) -> Sequence[StoredToken]:
+        """Give the tokens that a payment stored, deleted ones too, oldest first."""
+        ...
+
+    async def page(
+        self, tenant: Tenant, page: PageRequest, *, with_deleted: bool = False
+    ) -> Page[StoredToken]:
+        """List active tokens, or all.
+
+        Filters: `kind`, `customer_id`, `agreement_id`, `customer_reference`.
+        """
         ...
 
     async def due_for_rewrap(
@@ -204,6 +213,17 @@ class Payments(Protocol):
 
     async def page(self, tenant: Tenant, page: PageRequest) -> Page[Payment]:
         """List; filters: `kind`, `status`, `reference`, `customer_id`, `agreement_id`, `stored_token_id`."""
+        ...
+
+    async def amend(self, payment: Payment) -> None:
+        """Write the facts of a payment that `lock` gave; nothing else of it changes."""
+        ...
+
+    async def made_alone(self, tenant: Tenant, fingerprint: bytes, limit: int) -> Sequence[Payment]:
+        """Give the newest payments that the merchant made alone with any stored token of one instrument.
+
+        Those declined for too many attempts are left out: the issuer was not asked.
+        """
         ...
 
 

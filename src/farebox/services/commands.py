@@ -26,6 +26,7 @@ from farebox.domain.ids import (
     OperationId,
     PaymentId,
     RequestId,
+    StoredTokenId,
 )
 from farebox.domain.instruments import PayerDetails, PaymentInstrument
 from farebox.domain.money import Money
@@ -149,6 +150,8 @@ class PaymentView:
     operations: Sequence[Operation]
     saved: StoredTokenView | None = None
     """The credential stored by this payment; with its string in the first answer only."""
+    also_saved: Sequence[StoredTokenView] = ()
+    """What it stored beside that one."""
     operation: Operation | None = None
     """The operation this command made, on commands that make one."""
 
@@ -261,6 +264,10 @@ class SaveCredential:
     """For a recurrence token: what the agreement allows."""
     agreement_id: AgreementId | None = None
     """An agreement made before; otherwise a recurrence token gets one made for it."""
+    customer_reference: str | None = None
+    """The merchant's own name of the customer, where the dialect keeps no customers."""
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with the credential; never card data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +287,8 @@ class Pay(Command[PaymentView]):
     reason: Reason | None = None
     reference: str | None = None
     save: SaveCredential | None = None
+    also_save: Sequence[SaveCredential] = ()
+    """More credentials for the same instrument; needs `save`."""
     customer_id: CustomerId | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
@@ -310,6 +319,15 @@ class FollowUp(Command[PaymentView]):
     """What the dialect wants back with it; never card data."""
     unique_reference: UniqueReference | None = None
     """Refuse the reference when it was used in this scope and its time is not over."""
+
+
+@dataclass(frozen=True, slots=True)
+class AmendPayment(Command[PaymentView]):
+    """Change facts of a payment: `facts` replaces the members it names and leaves the others."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
+    payment_id: PaymentId
+    facts: Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,14 +372,27 @@ class GetStoredToken(Command[StoredTokenView]):
 
     scope: ClassVar[Scope | None] = Scope.TOKENS_READ
     token: str
+    with_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ListStoredTokens(Command[Page[StoredTokenView]]):
-    """List active stored credentials, newest first."""
+    """List active stored credentials, or all of them, newest first."""
 
     scope: ClassVar[Scope | None] = Scope.TOKENS_READ
     page: PageRequest
+    with_deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShowTokenStrings(Command[Mapping[StoredTokenId, TokenString]]):
+    """Show the strings of active stored credentials again; those that were never sealed are left out.
+
+    Each one shown is audited before it is opened.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.TOKENS_SHOW
+    token_ids: Sequence[StoredTokenId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +415,8 @@ class DeleteStoredToken(Command[StoredTokenView]):
 
     scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
     token: str
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with its end, beside the facts it has; never card data."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from farebox.domain.access import Tenant
+from farebox.domain.audit import AuditAction, AuditEntry
 from farebox.domain.cards import Card, parse_expiry
 from farebox.domain.credentials_on_file import (
     NETWORK_TRANSACTION_ID_LENGTH_MAX,
@@ -39,6 +40,7 @@ from farebox.services.commands import (
     GetStoredToken,
     ListAgreements,
     ListStoredTokens,
+    ShowTokenStrings,
     StoreCredential,
     StoredTokenView,
     UpdateStoredToken,
@@ -103,7 +105,13 @@ class Credentials:
         sealed = fingerprint = None
         if opened is not None:
             instrument, details = opened
-            sealed = self._vaulting.seal_reusable(instrument, details, tenant=tenant, token_id=token_id)
+            sealed = self._vaulting.seal_reusable(
+                instrument,
+                details,
+                tenant=tenant,
+                token_id=token_id,
+                string=string if context.rules.shows_stored else None,
+            )
             fingerprint = self._vaulting.fingerprint(instrument, tenant)
         operation_id = OperationId(self._ids.new("op"))
 
@@ -220,8 +228,43 @@ class Credentials:
             NotFound: `payment_token_not_found`.
         """
         await self._vaulting.prepare(context.principal.tenant)
-        token = await self._storage.read(lambda uow: self._find(uow, command.token, context))
+        token = await self._storage.read(
+            lambda uow: self._find(uow, command.token, context, with_deleted=command.with_deleted)
+        )
         return StoredTokenView(token, self._vaulting.details_of_stored(token))
+
+    async def show_strings(
+        self,
+        command: ShowTokenStrings,
+        context: Context[Mapping[StoredTokenId, TokenString]],
+        claim: Claim[Mapping[StoredTokenId, TokenString]],
+    ) -> Mapping[StoredTokenId, TokenString]:
+        """Show strings again, each after its audit entry is durable (SEC-11)."""
+        tenant = context.principal.tenant
+        await self._vaulting.prepare(tenant)
+
+        async def work(uow: UnitOfWork) -> list[StoredToken]:
+            found = [await uow.stored_tokens.find_by_id(tenant, token_id) for token_id in command.token_ids]
+            kept = [token for token in found if token and token.sealed and token.sealed.string]
+            entries = [
+                AuditEntry(
+                    action=AuditAction.TOKEN_SHOWN,
+                    at=self._clock.now(),
+                    merchant_id=tenant.merchant_id,
+                    actor=context.principal.key_id,
+                    object_id=token.id,
+                    why=context.dialect,
+                    request_id=context.request_id,
+                )
+                for token in kept
+            ]
+            if entries:
+                await uow.audit.append(entries)
+            return kept
+
+        kept = await self._storage.write(work) if command.token_ids else []
+        strings = {token.id: self._vaulting.string_of_stored(token) for token in kept}
+        return {token_id: string for token_id, string in strings.items() if string is not None}
 
     async def page(
         self,
@@ -229,9 +272,11 @@ class Credentials:
         context: Context[Page[StoredTokenView]],
         claim: Claim[Page[StoredTokenView]],
     ) -> Page[StoredTokenView]:
-        """List active stored credentials, without the payer's sealed details."""
+        """List stored credentials, without the payer's sealed details."""
         tenant = context.principal.tenant
-        page = await self._storage.read(lambda uow: uow.stored_tokens.page(tenant, command.page))
+        page = await self._storage.read(
+            lambda uow: uow.stored_tokens.page(tenant, command.page, with_deleted=command.with_deleted)
+        )
         return Page([StoredTokenView(token) for token in page.items], page.has_more)
 
     async def update(
@@ -299,7 +344,13 @@ class Credentials:
             command.exp_year if command.exp_year is not None else card.expiry.year,
         )
         renewed = replace(card, expiry=expiry)
-        sealed = self._vaulting.seal_reusable(renewed, details, tenant=token.tenant, token_id=token.id)
+        sealed = self._vaulting.seal_reusable(
+            renewed,
+            details,
+            tenant=token.tenant,
+            token_id=token.id,
+            string=self._vaulting.string_of_stored(token),
+        )
         return replace(token, summary=summary_of(renewed, bin_length=self._bin_length)), sealed
 
     async def delete(
@@ -313,11 +364,13 @@ class Credentials:
         Raises:
             NotFound: `payment_token_not_found`.
         """
-        tenant = context.principal.tenant
+        facts = check_facts(command.facts)
+        now = self._clock.now() + context.principal.clock_offset
 
         async def work(uow: UnitOfWork) -> tuple[StoredToken, Event]:
             token = await self._find(uow, command.token, context)
-            await uow.stored_tokens.delete(tenant, token.id)
+            token = replace(token, facts={**token.facts, **facts}, deleted_at=now)
+            await uow.stored_tokens.delete(token)
             token = replace(token, state=StoredTokenState.DELETED, sealed=None, version=token.version + 1)
             event = self._event(EventType.STORED_TOKEN_DELETED, token, token.version)
             await uow.events.append((event,))
@@ -422,8 +475,15 @@ class Credentials:
     def _token_mac(self, string: TokenString, context: Context[StoredTokenView]) -> bytes:
         return self._secrets.token_mac(string, TokenClass.SINGLE_USE, context.principal.tenant)
 
-    async def _find(self, uow: UnitOfWork, token: str, context: Context[StoredTokenView]) -> StoredToken:
-        """Find an active credential by id or by string."""
+    async def _find(
+        self,
+        uow: UnitOfWork,
+        token: str,
+        context: Context[StoredTokenView],
+        *,
+        with_deleted: bool = False,
+    ) -> StoredToken:
+        """Find a credential by id or by string; a deleted one only where it is asked for."""
         tenant = context.principal.tenant
         if any(has_shape(token, prefix) for prefix, _ in _CLASSES.values()):
             found = await uow.stored_tokens.find_by_id(tenant, StoredTokenId(token))
@@ -431,7 +491,7 @@ class Credentials:
             string = TokenString(token)
             macs = [self._secrets.token_mac(string, class_, tenant) for _, class_ in _CLASSES.values()]
             found = await uow.stored_tokens.find(tenant, macs)
-        if found is None or found.state is StoredTokenState.DELETED:
+        if found is None or (found.state is StoredTokenState.DELETED and not with_deleted):
             raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND)
         return found
 

@@ -13,12 +13,14 @@ sends twice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from farebox.domain.bank_accounts import BacsAccount, SepaAccount, check_mandate
 from farebox.domain.cards import Card, parse_cvc
 from farebox.domain.credentials_on_file import Agreement, AgreementState, check_use
+from farebox.domain.declines import Advice, Decline, DeclineReason
 from farebox.domain.errors import (
     Conflict,
     ErrorCode,
@@ -34,6 +36,7 @@ from farebox.domain.operations import (
     RECOVERY_GRACE_S,
     SEND_WITHIN_S,
     Approved,
+    Declined,
     Initiator,
     Operation,
     OperationEvent,
@@ -44,6 +47,7 @@ from farebox.domain.operations import (
     Reason,
 )
 from farebox.domain.payments import Payment
+from farebox.domain.retry_limits import is_exhausted
 from farebox.domain.tokens import (
     SingleUseToken,
     StoredToken,
@@ -64,6 +68,7 @@ from farebox.services.commands import (
     FromStoredToken,
     Pay,
     PaymentView,
+    SaveCredential,
     StoredTokenView,
 )
 from farebox.services.idempotency import Claim
@@ -114,6 +119,8 @@ class _Reserved:
     credential: _Credential
     permit: Permit | None
     events: tuple[Event, ...]
+    refused: Declined | None = None
+    """Why it is not sent at all: the card was declined too often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +176,19 @@ class Purchases:
         plan = await self._plan(command, context)
         reserved = await self._storage.write(lambda uow: self._reserve(uow, command, context, claim, plan))
         self._telemetry.observe(reserved.events)
-        try:
-            instrument, payer = self._open(command, reserved)
-            request = self._request(command, context, plan, reserved, instrument, payer)
-            outcome = await self._submission.send(plan.processor, request, plan.deadline)
-        except FareboxError:
-            # Raised only where it is certain that no byte left.
-            await self._fail(reserved, context, claim)
-            raise
-        kept = self._keep(command, context, reserved, instrument, payer, outcome)
+        kept: Sequence[_Kept] = ()
+        if reserved.refused is not None:
+            outcome: Outcome = reserved.refused
+        else:
+            try:
+                instrument, payer = self._open(command, reserved)
+                request = self._request(command, context, plan, reserved, instrument, payer)
+                outcome = await self._submission.send(plan.processor, request, plan.deadline)
+            except FareboxError:
+                # Raised only where it is certain that no byte left.
+                await self._fail(reserved, context, claim)
+                raise
+            kept = self._keep(command, context, reserved, instrument, payer, outcome)
 
         async def work(uow: UnitOfWork) -> tuple[Recorded, PaymentView]:
             return await self._settle(uow, context, claim, reserved, outcome, kept)
@@ -228,6 +239,7 @@ class Purchases:
         agreement_id = command.save.agreement_id if command.save else None
         if agreement_id and await uow.agreements.find(tenant, agreement_id) is None:
             raise NotFound(ErrorCode.AGREEMENT_NOT_FOUND, param="agreement")
+        refused = await self._refused(uow, command, context, credential, plan)
         payment = self._payment(command, context, plan, credential)
         operation = self._operation(command, plan, payment, claim.reference)
         await uow.payments.insert(payment)
@@ -238,7 +250,7 @@ class Purchases:
         await uow.events.append(events)
         permit = None
         opened = credential.single_use or credential.stored
-        if opened is not None:
+        if opened is not None and refused is None:
             permit = await self._vaulting.permit(
                 uow,
                 opened.id,
@@ -247,7 +259,27 @@ class Purchases:
                 principal=context.principal,
                 request_id=context.request_id,
             )
-        return _Reserved(payment, operation, credential, permit, tuple(events))
+        return _Reserved(payment, operation, credential, permit, tuple(events), refused)
+
+    async def _refused(
+        self,
+        uow: UnitOfWork,
+        command: Pay,
+        context: Context[PaymentView],
+        credential: _Credential,
+        plan: _Plan,
+    ) -> Declined | None:
+        """Decline in the issuer's place what the networks no longer let a merchant try alone."""
+        stored = credential.stored
+        limit = context.rules.retry_limits.get(credential.summary.brand or "")
+        if command.initiator is not Initiator.MERCHANT or stored is None or limit is None:
+            return None
+        tenant = context.principal.tenant
+        tried = await uow.payments.made_alone(tenant, stored.fingerprint, limit.declines)
+        now = plan.now + context.principal.clock_offset
+        if not is_exhausted([(one.state, one.created_at, one.decline) for one in tried], limit, now):
+            return None
+        return Declined(Decline(DeclineReason.VELOCITY_EXCEEDED, Advice.DO_NOT_RETRY))
 
     async def _credential(
         self, uow: UnitOfWork, command: Pay, context: Context[PaymentView], plan: _Plan
@@ -495,11 +527,25 @@ class Purchases:
         instrument: PaymentInstrument,
         payer: PayerDetails,
         outcome: Outcome,
-    ) -> _Kept | None:
-        """Seal the credential that is to be stored, if the payment went well."""
+    ) -> list[_Kept]:
+        """Seal the credentials that are to be stored, if the payment went well."""
         if command.save is None or not isinstance(outcome, Approved | Pending):
-            return None
-        tenant, save = context.principal.tenant, command.save
+            return []
+        return [
+            self._keep_one(save, context, reserved, instrument, payer, outcome)
+            for save in (command.save, *command.also_save)
+        ]
+
+    def _keep_one(
+        self,
+        save: SaveCredential,
+        context: Context[PaymentView],
+        reserved: _Reserved,
+        instrument: PaymentInstrument,
+        payer: PayerDetails,
+        outcome: Approved | Pending,
+    ) -> _Kept:
+        tenant = context.principal.tenant
         recurrence = save.kind is StoredTokenKind.RECURRENCE_TOKEN
         token_id = StoredTokenId(self._ids.new("rt" if recurrence else "pt"))
         string = self._ids.token(context.rules.stored_shapes[save.kind.value])
@@ -526,10 +572,19 @@ class Purchases:
             fingerprint=self._vaulting.fingerprint(instrument, tenant),
             created_at=reserved.payment.created_at,
             dialect=context.dialect,
-            sealed=self._vaulting.seal_reusable(instrument, payer, tenant=tenant, token_id=token_id),
+            sealed=self._vaulting.seal_reusable(
+                instrument,
+                payer,
+                tenant=tenant,
+                token_id=token_id,
+                string=string if context.rules.shows_stored else None,
+            ),
             customer_id=reserved.payment.customer_id,
             agreement_id=agreement.id if agreement else save.agreement_id,
             network_transaction_id=linked,
+            facts=save.facts,
+            payment_id=reserved.payment.id,
+            customer_reference=save.customer_reference,
         )
         return _Kept(token, string, payer, agreement)
 
@@ -540,13 +595,13 @@ class Purchases:
         claim: Claim[PaymentView],
         reserved: _Reserved,
         outcome: Outcome,
-        kept: _Kept | None,
+        kept: Sequence[_Kept],
     ) -> tuple[Recorded, PaymentView]:
         payment = reserved.payment
-        saved = None
-        if kept is not None:
-            agreement_id = kept.token.agreement_id or payment.agreement_id
-            payment = replace(payment, saved_token_id=kept.token.id, agreement_id=agreement_id)
+        saved = list[StoredTokenView]()
+        if kept:
+            agreement_id = kept[0].token.agreement_id or payment.agreement_id
+            payment = replace(payment, saved_token_id=kept[0].token.id, agreement_id=agreement_id)
         recorded = await self._ledger.record(
             uow,
             reserved.operation,
@@ -555,11 +610,16 @@ class Purchases:
             policy=context.rules.on_decline,
             clock_offset=context.principal.clock_offset,
         )
-        if recorded.first and kept is not None:
-            saved = await self._store(uow, kept)
         if recorded.first:
+            saved = [await self._store(uow, one) for one in kept]
             await self._link(uow, reserved.credential, outcome)
-        view = PaymentView(recorded.payment, (recorded.operation,), saved=saved, operation=recorded.operation)
+        view = PaymentView(
+            recorded.payment,
+            (recorded.operation,),
+            saved=saved[0] if saved else None,
+            also_saved=saved[1:],
+            operation=recorded.operation,
+        )
         await claim.finish(uow, view)
         return recorded, view
 

@@ -1,11 +1,15 @@
-"""Read models: payments and events, singly and in lists."""
+"""Read models: payments and events, singly and in lists; and what may be noted on a payment afterwards."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from farebox.domain.errors import ErrorCode, NotFound
 from farebox.domain.events import Event
+from farebox.domain.facts import check_facts
 from farebox.ports.storage import Page, Storage, UnitOfWork
 from farebox.services.commands import (
+    AmendPayment,
     Context,
     GetEvent,
     GetPayment,
@@ -40,6 +44,30 @@ class Reporting:
             return await payment_view(uow, payment)
 
         return await self._storage.read(work)
+
+    async def amend(
+        self, command: AmendPayment, context: Context[PaymentView], claim: Claim[PaymentView]
+    ) -> PaymentView:
+        """Change facts of a payment.
+
+        Raises:
+            NotFound: `payment_not_found`.
+            InvalidRequest: `metadata_invalid` when they hold a card number.
+        """
+        facts = check_facts(command.facts)
+
+        async def work(uow: UnitOfWork) -> PaymentView:
+            await claim.begin(uow)
+            payment = await uow.payments.lock(context.principal.tenant, command.payment_id)
+            if payment is None:
+                raise NotFound(ErrorCode.PAYMENT_NOT_FOUND)
+            payment = replace(payment, facts={**payment.facts, **facts}, version=payment.version + 1)
+            await uow.payments.amend(payment)
+            view = await payment_view(uow, payment)
+            await claim.finish(uow, view)
+            return view
+
+        return await self._storage.write(work)
 
     async def payments(
         self,

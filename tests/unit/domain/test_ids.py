@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from farebox.domain.ids import base32, has_shape, new_id
+from farebox.domain.ids import base32, base58, has_shape, id_of_uuid, new_id, parse_base58, uuid_number
 
 ZERO = bytes(10)
 ONES = b"\xff" * 10
@@ -87,3 +87,22 @@ def test_ids_of_one_millisecond_keep_their_order() -> None:
     assert made == sorted(made)
     assert len(set(made)) == 1000
     assert made[-1] < new_id("evt", unix_ms=2, micros=0, entropy=bytes(10))
+
+
+def test_an_id_has_a_base58_form_that_sorts_alike() -> None:
+    """A bijection: what one gateway calls an id is the same UUID in other letters."""
+    ids = [new_id("pay", unix_ms=time, entropy=ONES if time % 2 else ZERO) for time in (0, 1, 2, 2**48 - 1)]
+    short = [base58(uuid_number(one)) for one in ids]
+    assert short == sorted(short)
+    assert {len(one) for one in short} == {22}
+    for one, text in zip(ids, short, strict=True):
+        uuid = parse_base58(text)
+        assert uuid is not None
+        assert id_of_uuid("pay", uuid) == one
+
+
+def test_what_is_no_base58_id_is_nothing() -> None:
+    """Other lengths, letters that base58 leaves out, and numbers beyond 128 bits."""
+    for text in ("", "1" * 21, "1" * 23, "1" * 21 + "0", "1" * 21 + "l", "z" * 22):
+        assert parse_base58(text) is None
+    assert parse_base58("1" * 22) == 0

@@ -7,10 +7,20 @@ from typing import LiteralString
 
 import msgspec
 
-from farebox.adapters.storage.connection import Connection, Row, Value, from_us, read_facts, to_json, to_us
+from farebox.adapters.storage.connection import (
+    Connection,
+    Row,
+    Value,
+    from_us,
+    optional_from_us,
+    optional_us,
+    read_facts,
+    to_json,
+    to_us,
+)
 from farebox.adapters.storage.paging import Filter, page_of
 from farebox.domain.access import Mode, Tenant
-from farebox.domain.ids import AgreementId, CustomerId, MerchantId, StoredTokenId
+from farebox.domain.ids import AgreementId, CustomerId, MerchantId, PaymentId, StoredTokenId
 from farebox.domain.instruments import InstrumentSummary
 from farebox.domain.tokens import SealedReusable, StoredToken, StoredTokenKind, StoredTokenState
 from farebox.ports.storage import Page, PageRequest
@@ -20,11 +30,13 @@ _KEY_ID = slice(1, 9)
 
 _COLUMNS: LiteralString = (
     "id, merchant_id, mode, kind, token_mac, state, summary, fingerprint, created_at, dialect, wrapped_key,"
-    " payload, details, customer_id, agreement_id, network_transaction_id, label, metadata, version, facts"
+    " payload, details, customer_id, agreement_id, network_transaction_id, label, metadata, version, facts,"
+    " string, payment_id, customer_reference, deleted_at"
 )
 INSERT: LiteralString = (
     f"INSERT INTO stored_token ({_COLUMNS}, key_id) VALUES"
-    " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"
+    " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,"
+    " $22, $23, $24, $25)"
 )
 _BY_OWNER: LiteralString = f"SELECT {_COLUMNS} FROM stored_token WHERE merchant_id = $1 AND mode = $2"
 FIND: LiteralString = _BY_OWNER + " AND token_mac = $3"
@@ -38,15 +50,17 @@ BY_FINGERPRINT_OF_CUSTOMER: LiteralString = (
 UPDATE: LiteralString = (
     "UPDATE stored_token SET summary = $1, wrapped_key = $2, payload = $3, details = $4, key_id = $5,"
     " customer_id = $6, agreement_id = $7, network_transaction_id = $8, label = $9, metadata = $10,"
-    " facts = $11, version = version + 1"
-    " WHERE id = $12 AND merchant_id = $13 AND mode = $14 AND version = $15 AND state = 'active'"
+    " facts = $11, string = $12, version = version + 1"
+    " WHERE id = $13 AND merchant_id = $14 AND mode = $15 AND version = $16 AND state = 'active'"
 )
 DELETE: LiteralString = (
     "UPDATE stored_token SET state = 'deleted', wrapped_key = NULL, payload = NULL, details = NULL,"
-    " key_id = NULL, version = version + 1"
-    " WHERE id = $1 AND merchant_id = $2 AND mode = $3 AND state = 'active'"
+    " key_id = NULL, string = NULL, facts = $1, deleted_at = $2, version = version + 1"
+    " WHERE id = $3 AND merchant_id = $4 AND mode = $5 AND state = 'active'"
 )
 PAGE: LiteralString = _BY_OWNER + " AND state = 'active'"
+PAGE_WITH_DELETED: LiteralString = _BY_OWNER
+OF_PAYMENT: LiteralString = _BY_OWNER + " AND payment_id = $3 ORDER BY id LIMIT 10"
 DUE_FOR_REWRAP: LiteralString = (
     _BY_OWNER + " AND state = 'active' AND key_id <> $3 AND id > $4 ORDER BY id LIMIT $5"
 )
@@ -58,6 +72,7 @@ _FILTERS = {
     "kind": Filter("kind"),
     "customer_id": Filter("customer_id"),
     "agreement_id": Filter("agreement_id"),
+    "customer_reference": Filter("customer_reference"),
 }
 
 _summary = msgspec.json.Decoder(InstrumentSummary)
@@ -96,6 +111,10 @@ class StoredTokens:
                 to_json(token.metadata),
                 token.version,
                 to_json(token.facts),
+                sealed.string if sealed else None,
+                token.payment_id,
+                token.customer_reference,
+                optional_us(token.deleted_at),
                 sealed.wrapped_key[_KEY_ID] if sealed else None,
             ),
         )
@@ -142,6 +161,7 @@ class StoredTokens:
                 token.label,
                 to_json(token.metadata),
                 to_json(token.facts),
+                sealed.string if sealed else None,
                 token.id,
                 *_owner(token.tenant),
                 token.version,
@@ -149,13 +169,22 @@ class StoredTokens:
         )
         return changed == 1
 
-    async def delete(self, tenant: Tenant, token_id: StoredTokenId) -> bool:
-        """Erase a credential."""
-        return await self._connection.execute(DELETE, (token_id, *_owner(tenant))) == 1
+    async def delete(self, token: StoredToken) -> bool:
+        """Erase a credential; what is said of its end stays."""
+        values = (to_json(token.facts), optional_us(token.deleted_at), token.id, *_owner(token.tenant))
+        return await self._connection.execute(DELETE, values) == 1
 
-    async def page(self, tenant: Tenant, page: PageRequest) -> Page[StoredToken]:
-        """List active credentials, newest first."""
-        return await page_of(self._connection, PAGE, _FILTERS, tenant, page, _token)
+    async def of_payment(self, tenant: Tenant, payment_id: PaymentId) -> Sequence[StoredToken]:
+        """Give what a payment stored, deleted ones too."""
+        rows = await self._connection.fetch_all(OF_PAYMENT, (*_owner(tenant), payment_id))
+        return [_token(row) for row in rows]
+
+    async def page(
+        self, tenant: Tenant, page: PageRequest, *, with_deleted: bool = False
+    ) -> Page[StoredToken]:
+        """List credentials, newest first."""
+        select = PAGE_WITH_DELETED if with_deleted else PAGE
+        return await page_of(self._connection, select, _FILTERS, tenant, page, _token)
 
     async def due_for_rewrap(
         self, tenant: Tenant, newest_key: bytes, after: StoredTokenId | None, limit: int
@@ -191,7 +220,7 @@ def _token(row: Row) -> StoredToken:
         fingerprint=row[7],
         created_at=from_us(row[8]),
         dialect=row[9],
-        sealed=None if row[10] is None else SealedReusable(row[10], row[11], row[12]),
+        sealed=None if row[10] is None else SealedReusable(row[10], row[11], row[12], row[20]),
         customer_id=CustomerId(row[13]) if row[13] else None,
         agreement_id=AgreementId(row[14]) if row[14] else None,
         network_transaction_id=row[15],
@@ -199,4 +228,7 @@ def _token(row: Row) -> StoredToken:
         metadata=_metadata.decode(row[17]),
         version=row[18],
         facts=read_facts(row[19]),
+        payment_id=PaymentId(row[21]) if row[21] else None,
+        customer_reference=row[22],
+        deleted_at=optional_from_us(row[23]),
     )
