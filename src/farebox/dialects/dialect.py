@@ -231,6 +231,37 @@ class KeyInHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class EitherOf:
+    """Several places where a credential may stand: the first one that holds one counts."""
+
+    places: tuple[Authentication, ...]
+
+    @property
+    def description(self) -> Mapping[str, str]:
+        """Describe the usual place."""
+        return self.places[0].description
+
+    @property
+    def challenge(self) -> bytes:
+        """Ask for the usual one."""
+        return self.places[0].challenge
+
+    @property
+    def use(self) -> CredentialUse:
+        """Say how the usual one is presented."""
+        return self.places[0].use
+
+    def credential(self, request: WireRequest, path: Mapping[str, str]) -> str | None:
+        """Give what stands in the first place that holds something."""
+        return self.place(request, path).credential(request, path)
+
+    def place(self, request: WireRequest, path: Mapping[str, str]) -> Authentication:
+        """Give the place that holds a credential, or the usual one."""
+        held = (place for place in self.places if place.credential(request, path) is not None)
+        return next(held, self.places[0])
+
+
+@dataclass(frozen=True, slots=True)
 class VisitorInPath:
     """The address of a page is its visitor's credential: a segment of the path names the session."""
 
