@@ -229,6 +229,7 @@ def _wire(
         sandbox=processor,
         clock=clock,
         ids=ids,
+        randomness=randomness,
         telemetry=metrics,
         access=access,
         bin_length=settings.bin_length,
@@ -263,6 +264,8 @@ def jobs(services: Services) -> tuple[Job, ...]:
     found = [
         Job("expire", 5.0, services.use_cases.tokenization.expire_due),
         Job("recover", 1.0, services.use_cases.recovery.run_once),
+        Job("follow", 1.0, services.use_cases.checkout.follow_payments),
+        Job("expire_checkouts", 5.0, services.use_cases.checkout.expire_due),
         Job("retain", 3600.0, services.retention.purge),
         Job("ring", 5.0, services.crypto.maintain),
         Job("keys", 2.0, services.crypto.keys.reload),

@@ -42,6 +42,10 @@ class Scope(StrEnum):
     SANDBOX_WRITE = "sandbox:write"
     DOCUMENTS_READ = "documents:read"
     DOCUMENTS_WRITE = "documents:write"
+    CHECKOUT_READ = "checkout:read"
+    CHECKOUT_WRITE = "checkout:write"
+    CHECKOUT_PAY = "checkout:pay"
+    """What a buyer's page may do with its own session; no key has it."""
     FINGERPRINTS_READ = "fingerprints:read"
 
 
@@ -54,7 +58,7 @@ class ApiKeyKind(StrEnum):
 
 SCOPES_OF_KIND = {
     # Equality of fingerprints is an oracle, so even a secret key gets that scope only when asked for.
-    ApiKeyKind.SECRET: frozenset(Scope) - {Scope.FINGERPRINTS_READ},
+    ApiKeyKind.SECRET: frozenset(Scope) - {Scope.FINGERPRINTS_READ, Scope.CHECKOUT_PAY},
     ApiKeyKind.PUBLISHABLE: frozenset({Scope.TOKENS_MINT}),
 }
 

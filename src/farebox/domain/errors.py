@@ -70,6 +70,7 @@ class ErrorCode(StrEnum):
     EVENT_NOT_FOUND = "event_not_found"
     MERCHANT_NOT_FOUND = "merchant_not_found"
     DOCUMENT_NOT_FOUND = "document_not_found"
+    CHECKOUT_SESSION_NOT_FOUND = "checkout_session_not_found"
     # Conflict
     TOKEN_ALREADY_CONSUMED = "token_already_consumed"
     TOKEN_IN_FLIGHT = "token_in_flight"
@@ -82,6 +83,7 @@ class ErrorCode(StrEnum):
     REFERENCE_ALREADY_USED = "reference_already_used"
     NAME_ALREADY_USED = "name_already_used"
     DOCUMENT_STATE_CONFLICT = "document_state_conflict"
+    CHECKOUT_SESSION_CONFLICT = "checkout_session_conflict"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"
     # LimitExceeded
@@ -143,6 +145,7 @@ MESSAGES: Mapping[ErrorCode, str] = {
     ErrorCode.EVENT_NOT_FOUND: "There is no such event.",
     ErrorCode.MERCHANT_NOT_FOUND: "There is no such merchant.",
     ErrorCode.DOCUMENT_NOT_FOUND: "There is no such thing.",
+    ErrorCode.CHECKOUT_SESSION_NOT_FOUND: "There is no such checkout session.",
     ErrorCode.TOKEN_ALREADY_CONSUMED: "The token has been spent.",
     ErrorCode.TOKEN_IN_FLIGHT: "The token is being spent by another request.",
     ErrorCode.TOKEN_EXPIRED: "The token has expired.",
@@ -154,6 +157,7 @@ MESSAGES: Mapping[ErrorCode, str] = {
     ErrorCode.REFERENCE_ALREADY_USED: "The reference has been used for another payment.",
     ErrorCode.NAME_ALREADY_USED: "Something else has this name already.",
     ErrorCode.DOCUMENT_STATE_CONFLICT: "Its state does not allow this, or somebody changed it meanwhile.",
+    ErrorCode.CHECKOUT_SESSION_CONFLICT: "The checkout session's state does not allow this.",
     ErrorCode.IDEMPOTENCY_KEY_REUSED: "The idempotency key was first used with another request.",
     ErrorCode.IDEMPOTENCY_IN_PROGRESS: "The first request with this idempotency key is still running.",
     ErrorCode.RATE_LIMITED: "Too many requests.",
@@ -300,6 +304,7 @@ CLASS_OF: Mapping[ErrorCode, type[FareboxError]] = {
             ErrorCode.EVENT_NOT_FOUND,
             ErrorCode.MERCHANT_NOT_FOUND,
             ErrorCode.DOCUMENT_NOT_FOUND,
+            ErrorCode.CHECKOUT_SESSION_NOT_FOUND,
         ),
         NotFound,
     ),
@@ -316,6 +321,7 @@ CLASS_OF: Mapping[ErrorCode, type[FareboxError]] = {
             ErrorCode.REFERENCE_ALREADY_USED,
             ErrorCode.NAME_ALREADY_USED,
             ErrorCode.DOCUMENT_STATE_CONFLICT,
+            ErrorCode.CHECKOUT_SESSION_CONFLICT,
             ErrorCode.IDEMPOTENCY_KEY_REUSED,
             ErrorCode.IDEMPOTENCY_IN_PROGRESS,
         ),

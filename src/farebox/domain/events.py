@@ -39,6 +39,17 @@ class EventType(StrEnum):
     OPERATION_IN_DOUBT = "operation.in_doubt"
     OPERATION_REVERSED = "operation.reversed"
     OPERATION_SETTLED = "operation.settled"
+    CHECKOUT_SESSION_CREATED = "checkout_session.created"
+    CHECKOUT_SESSION_UPDATED = "checkout_session.updated"
+    CHECKOUT_SESSION_LOCKED = "checkout_session.locked"
+    CHECKOUT_SESSION_UNLOCKED = "checkout_session.unlocked"
+    CHECKOUT_SESSION_PAYMENT_STARTED = "checkout_session.payment_started"
+    CHECKOUT_SESSION_PAYMENT_DECLINED = "checkout_session.payment_declined"
+    CHECKOUT_SESSION_PAYMENT_RELEASED = "checkout_session.payment_released"
+    CHECKOUT_SESSION_COMPLETED = "checkout_session.completed"
+    CHECKOUT_SESSION_FAILED = "checkout_session.failed"
+    CHECKOUT_SESSION_CANCELLED = "checkout_session.cancelled"
+    CHECKOUT_SESSION_EXPIRED = "checkout_session.expired"
 
 
 Value = str | int | bool | None

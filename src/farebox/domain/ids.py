@@ -22,6 +22,7 @@ PaymentId = NewType("PaymentId", str)
 OperationId = NewType("OperationId", str)
 EventId = NewType("EventId", str)
 DocumentId = NewType("DocumentId", str)
+CheckoutSessionId = NewType("CheckoutSessionId", str)
 RequestId = NewType("RequestId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -21,6 +21,7 @@ from typing import Generic, Protocol, TypeVar
 
 from farebox.domain.access import AccessSession, Tenant
 from farebox.domain.audit import AuditEntry, ChainedEntry
+from farebox.domain.checkout import CheckoutSession
 from farebox.domain.credentials_on_file import Agreement
 from farebox.domain.customers import Customer
 from farebox.domain.documents import Document
@@ -29,6 +30,7 @@ from farebox.domain.idempotency import IdempotencyRecord
 from farebox.domain.ids import (
     AgreementId,
     ApiKeyId,
+    CheckoutSessionId,
     CustomerId,
     DocumentId,
     EventId,
@@ -490,6 +492,41 @@ class Sessions(Protocol):
         ...
 
 
+class CheckoutSessions(Protocol):
+    """Orders that buyers are sent to pay; triggers hold their life cycle and that each is paid once."""
+
+    async def insert(self, session: CheckoutSession) -> None: ...
+
+    async def find(self, tenant: Tenant, session_id: CheckoutSessionId) -> CheckoutSession | None: ...
+
+    async def lock(self, tenant: Tenant, session_id: CheckoutSessionId) -> CheckoutSession | None:
+        """Give the session with its row locked until the end of this work: nobody else changes it."""
+        ...
+
+    async def update(self, session: CheckoutSession) -> bool:
+        """Write what may change of a session where the stored version is the one given, which grows by one.
+
+        Raises:
+            Conflict: `checkout_session_conflict` when the schema refuses the move.
+        """
+        ...
+
+    async def page(self, tenant: Tenant, page: PageRequest) -> Page[CheckoutSession]:
+        """List; filters: `state`, `reference`, `customer_id`, `payment_id`."""
+        ...
+
+    async def due(self, limit: int) -> Sequence[CheckoutSession]:
+        """Give unpaid sessions of all tenants past their time, by the database's and the merchants' clocks.
+
+        Queue-like where the engine can skip locked rows.
+        """
+        ...
+
+    async def unheard(self, limit: int) -> Sequence[CheckoutSession]:
+        """Give sessions in payment, of all tenants, whose payment has an answer meanwhile."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """One transaction's view of everything."""
 
@@ -508,6 +545,7 @@ class UnitOfWork(Protocol):
     documents: Documents
     references: References
     sessions: Sessions
+    checkout_sessions: CheckoutSessions
 
     async def now(self) -> datetime:
         """Give the instant by the database's clock, which never runs backwards."""

@@ -185,7 +185,7 @@ class Access:
         is_visitor = session.use is CredentialUse.VISITOR
         return Principal(
             tenant=session.tenant,
-            key_id=session.key_id or ApiKeyId("visitor"),
+            key_id=session.key_id or ApiKeyId(f"visitor_{mac[:8].hex()}"),
             kind=ApiKeyKind.PUBLISHABLE if is_visitor else ApiKeyKind.SECRET,
             scopes=session.scopes,
             dialect=session.dialect,

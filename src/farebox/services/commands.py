@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Generic, TypeVar
 
 from farebox.domain.access import Principal, Scope
+from farebox.domain.checkout import CheckoutSession, CheckoutTerms
 from farebox.domain.credentials_on_file import Agreement
 from farebox.domain.customers import Customer
 from farebox.domain.documents import Document
@@ -20,6 +21,7 @@ from farebox.domain.events import Event
 from farebox.domain.facts import Facts
 from farebox.domain.ids import (
     AgreementId,
+    CheckoutSessionId,
     CustomerId,
     DocumentId,
     EventId,
@@ -28,7 +30,7 @@ from farebox.domain.ids import (
     RequestId,
     StoredTokenId,
 )
-from farebox.domain.instruments import PayerDetails, PaymentInstrument
+from farebox.domain.instruments import InstrumentSummary, PayerDetails, PaymentInstrument
 from farebox.domain.money import Money
 from farebox.domain.operations import Initiator, Operation, OperationKind, Reason
 from farebox.domain.payments import Payment
@@ -157,6 +159,29 @@ class PaymentView:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckoutSessionView:
+    """A checkout session as its merchant, or its buyer, sees it.
+
+    `session.state` is the effective one: an unpaid session past its time is shown `expired`.
+    """
+
+    session: CheckoutSession
+    now: datetime
+    """By the merchant's clock."""
+    merchant_name: str = ""
+    payment: PaymentView | None = None
+    """Of the latest attempt."""
+    stored: InstrumentSummary | None = None
+    """The stored card that is offered for confirmation; nothing when it is gone meanwhile."""
+    address: str | None = None
+    """The secret that opens the buyer's page; only in the answer that made the session."""
+    saved: Mapping[StoredTokenId, TokenString] = field(default_factory=dict[StoredTokenId, TokenString])
+    """The strings of the tokens its payment stored; for the merchant alone."""
+    made_attempt: bool = False
+    """This command has tried to pay, whatever came of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClockView:
     """A test-mode merchant's clock."""
 
@@ -242,7 +267,15 @@ class FromInstrument:
     details: PayerDetails = field(default_factory=PayerDetails)
 
 
-Source = FromSingleUseToken | FromStoredToken | FromInstrument
+@dataclass(frozen=True, slots=True)
+class FromKnownToken:
+    """Pay with a stored credential that a use case found before; a dialect names credentials by string."""
+
+    token_id: StoredTokenId
+    cvc: Sensitive | None = None
+
+
+Source = FromSingleUseToken | FromStoredToken | FromInstrument | FromKnownToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -597,6 +630,159 @@ class IssueAccessToken(Command[AccessTokenView]):
     lifetime_s: int = 3600
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     """More facts that go with the session, beside the key's own."""
+
+
+# --- checkout sessions ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCheckoutSession(Command[CheckoutSessionView]):
+    """Make an order that a buyer is sent to pay.
+
+    `token` is the stored credential that is offered for confirmation; an unknown one is refused unless
+    `token_may_be_unknown`, and then there is none. `address_of` makes the address of the buyer's page out of
+    the session's id, where a protocol wants it so; otherwise it is a fresh secret of 256 bits.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_WRITE
+    kind: OperationKind
+    terms: CheckoutTerms
+    lifetime: timedelta | None = None
+    """None takes a day."""
+    expires_at: datetime | None = None
+    """By the merchant's clock, in place of a lifetime."""
+    reference: str | None = None
+    customer_id: CustomerId | None = None
+    token: TokenString | None = None
+    token_may_be_unknown: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with the session; never card data."""
+    payment_facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with the payment; `checkout.SESSION_FACT` is added, the session's id."""
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What reaches the processor as it is."""
+    note: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with the first entry of the session's history."""
+    address_of: Callable[[CheckoutSessionId], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PayNewCheckoutSession(Command[CheckoutSessionView]):
+    """Make a session and pay it at once with a stored credential, as merchants do when no buyer is there.
+
+    A failed attempt ends the session. The session is found by whoever asks for it later.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_WRITE
+    session: CreateCheckoutSession
+    source: FromStoredToken
+    initiator: Initiator = Initiator.MERCHANT
+    reason: Reason | None = None
+    unique_reference: UniqueReference | None = None
+    """Refuse the reference when it was used in this scope and its time is not over."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetCheckoutSession(Command[CheckoutSessionView]):
+    """Show a session to its merchant, with the strings of the tokens it stored."""
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_READ
+    session_id: CheckoutSessionId
+
+
+@dataclass(frozen=True, slots=True)
+class ListCheckoutSessions(Command[Page[CheckoutSessionView]]):
+    """List sessions, newest first; filters: `state`, `reference`, `customer_id`, `payment_id`.
+
+    Without payments, stored cards and strings. A filter by state goes by what is stored: a session past its
+    time may still be found as open for a few seconds.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_READ
+    page: PageRequest
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateCheckoutSession(Command[CheckoutSessionView]):
+    """Change what is asked of the buyer; what is None stays.
+
+    `version` is the one that was read, where the change was made out of it.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_WRITE
+    session_id: CheckoutSessionId
+    terms: CheckoutTerms | None = None
+    facts: Facts | None = None
+    payment_facts: Facts | None = None
+    metadata: Mapping[str, str] | None = None
+    expires_at: datetime | None = None
+    version: int | None = None
+    requires_lock: bool = False
+    """Refuse unless the session is locked."""
+    removes_lock: bool = False
+    note: Facts = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True)
+class LockCheckoutSession(Command[CheckoutSessionView]):
+    """Keep the buyer from paying while the order changes; `session.lock_id` names the lock.
+
+    The buyer's page asks for it when something of the order is changed there, so its visitor may do it.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_PAY
+    note: Facts = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True)
+class CancelCheckoutSession(Command[CheckoutSessionView]):
+    """End a session that is not being paid; one that was authorized is voided first.
+
+    Cancelling again is harmless.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_WRITE
+    session_id: CheckoutSessionId
+    note: Facts = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True)
+class ViewCheckoutSession(Command[CheckoutSessionView]):
+    """Show a session to the buyer who has its address; `visits` notes it in the session's history."""
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_PAY
+    visits: bool = False
+    facts: Facts = field(default_factory=dict[str, object])
+    """Laid over the session's own on a visit: the visitor's address and program, say."""
+    note: Facts = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True)
+class PayCheckoutSession(Command[CheckoutSessionView]):
+    """Try to pay the session whose address the buyer has.
+
+    With `instrument` for a card typed in, or with `cvc` for the stored card. Where there is nothing to pay
+    any more (a second click, another tab), the session is shown as it is.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_PAY
+    instrument: FromInstrument | FromSingleUseToken | None = None
+    cvc: Sensitive | None = None
+    saves: bool = False
+    """The buyer wants the card kept."""
+    facts: Facts = field(default_factory=dict[str, object])
+    """Laid over the session's `payment_facts`."""
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    note: Facts = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonCheckoutSession(Command[CheckoutSessionView]):
+    """Leave: the buyer ends the session; one that has ended stays as it is."""
+
+    scope: ClassVar[Scope | None] = Scope.CHECKOUT_PAY
+    note: Facts = field(default_factory=dict[str, object])
 
 
 # --- the sandbox -----------------------------------------------------------------------------------

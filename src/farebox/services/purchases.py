@@ -16,7 +16,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
+from farebox.domain.access import Tenant
 from farebox.domain.bank_accounts import BacsAccount, SepaAccount, check_mandate
 from farebox.domain.cards import Card, parse_cvc
 from farebox.domain.credentials_on_file import Agreement, AgreementState, check_use
@@ -64,6 +66,7 @@ from farebox.ports.telemetry import Telemetry
 from farebox.services.commands import (
     Context,
     FromInstrument,
+    FromKnownToken,
     FromSingleUseToken,
     FromStoredToken,
     Pay,
@@ -84,6 +87,20 @@ _TOKEN_CLASSES = {
     StoredTokenKind.PAYMENT_TOKEN: TokenClass.PAYMENT_TOKEN,
     StoredTokenKind.RECURRENCE_TOKEN: TokenClass.RECURRENCE_TOKEN,
 }
+
+
+class Alongside(Protocol):
+    """What must become true in the same transactions as a payment."""
+
+    async def reserve(self, uow: UnitOfWork, payment: Payment) -> Sequence[Event]:
+        """Take part in the first transaction; what it raises undoes the payment."""
+        ...
+
+    async def settle(
+        self, uow: UnitOfWork, payment: Payment, saved: Sequence[StoredTokenView]
+    ) -> Sequence[Event]:
+        """Take part in the transaction that records what became of the payment."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +180,19 @@ class Purchases:
         self._bin_length = bin_length
 
     async def pay(
-        self, command: Pay, context: Context[PaymentView], claim: Claim[PaymentView]
+        self,
+        command: Pay,
+        context: Context[PaymentView],
+        claim: Claim[PaymentView],
+        alongside: Alongside | None = None,
     ) -> PaymentView:
         """Open a payment; a decline and a doubt are results.
+
+        Args:
+            command: what to pay.
+            context: who asks, and by which protocol.
+            claim: the hold on the idempotency key.
+            alongside: what becomes true together with the payment.
 
         Raises:
             Conflict: the token is spent, in flight, expired or revoked, or of the wrong kind.
@@ -174,7 +201,9 @@ class Purchases:
             Unavailable: nothing was sent; or `commit_unknown`, when the answer could not be recorded.
         """
         plan = await self._plan(command, context)
-        reserved = await self._storage.write(lambda uow: self._reserve(uow, command, context, claim, plan))
+        reserved = await self._storage.write(
+            lambda uow: self._reserve(uow, command, context, claim, plan, alongside)
+        )
         self._telemetry.observe(reserved.events)
         kept: Sequence[_Kept] = ()
         if reserved.refused is not None:
@@ -186,15 +215,15 @@ class Purchases:
                 outcome = await self._submission.send(plan.processor, request, plan.deadline)
             except FareboxError:
                 # Raised only where it is certain that no byte left.
-                await self._fail(reserved, context, claim)
+                await self._fail(reserved, context, claim, alongside)
                 raise
             kept = self._keep(command, context, reserved, instrument, payer, outcome)
 
-        async def work(uow: UnitOfWork) -> tuple[Recorded, PaymentView]:
-            return await self._settle(uow, context, claim, reserved, outcome, kept)
+        async def work(uow: UnitOfWork) -> tuple[tuple[Event, ...], PaymentView]:
+            return await self._settle(uow, context, claim, reserved, outcome, kept, alongside)
 
-        recorded, view = await commit_answer(self._storage, self._clock, work)
-        self._telemetry.observe(recorded.events)
+        events, view = await commit_answer(self._storage, self._clock, work)
+        self._telemetry.observe(events)
         return view
 
     async def _plan(self, command: Pay, context: Context[PaymentView]) -> _Plan:
@@ -227,6 +256,7 @@ class Purchases:
         context: Context[PaymentView],
         claim: Claim[PaymentView],
         plan: _Plan,
+        alongside: Alongside | None,
     ) -> _Reserved:
         tenant = context.principal.tenant
         await claim.begin(uow, plan.operation_id)
@@ -247,6 +277,8 @@ class Purchases:
         events = [self._ledger.operation_event(operation, payment)]
         if operation.consumes_token:
             events.append(self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, 2))
+        if alongside is not None:
+            events += await alongside.reserve(uow, payment)
         await uow.events.append(events)
         permit = None
         opened = credential.single_use or credential.stored
@@ -287,7 +319,7 @@ class Purchases:
         match command.source:
             case FromSingleUseToken(token=string):
                 return await self._take_single_use(uow, string, command, context, plan)
-            case FromStoredToken():
+            case FromStoredToken() | FromKnownToken():
                 return await self._take_stored(uow, command.source, command, context)
             case FromInstrument(instrument=instrument):
                 return _Credential(summary_of(instrument, bin_length=self._bin_length))
@@ -320,12 +352,14 @@ class Purchases:
         return _Credential(token.summary, single_use=token)
 
     async def _take_stored(
-        self, uow: UnitOfWork, source: FromStoredToken, command: Pay, context: Context[PaymentView]
+        self,
+        uow: UnitOfWork,
+        source: FromStoredToken | FromKnownToken,
+        command: Pay,
+        context: Context[PaymentView],
     ) -> _Credential:
         tenant = context.principal.tenant
-        kinds = (source.kind,) if source.kind else tuple(StoredTokenKind)
-        macs = [self._secrets.token_mac(source.token, _TOKEN_CLASSES[kind], tenant) for kind in kinds]
-        token = await uow.stored_tokens.find(tenant, macs)
+        token = await self._find_stored(uow, source, tenant)
         if token is None or token.state is StoredTokenState.DELETED:
             raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND, param="source")
         agreement = None
@@ -336,6 +370,15 @@ class Purchases:
             # Refused here, before there is a payment; it is parsed again when the card is opened.
             parse_cvc(source.cvc, brand=token.summary.brand or "unknown")
         return _Credential(token.summary, stored=token, agreement=agreement)
+
+    async def _find_stored(
+        self, uow: UnitOfWork, source: FromStoredToken | FromKnownToken, tenant: Tenant
+    ) -> StoredToken | None:
+        if isinstance(source, FromKnownToken):
+            return await uow.stored_tokens.find_by_id(tenant, source.token_id)
+        kinds = (source.kind,) if source.kind else tuple(StoredTokenKind)
+        macs = [self._secrets.token_mac(source.token, _TOKEN_CLASSES[kind], tenant) for kind in kinds]
+        return await uow.stored_tokens.find(tenant, macs)
 
     def _payment(
         self, command: Pay, context: Context[PaymentView], plan: _Plan, credential: _Credential
@@ -420,8 +463,7 @@ class Purchases:
                 mac = self._secrets.token_mac(source.token, TokenClass.SINGLE_USE, tenant)
                 token = await uow.tokens.find(tenant, mac)
             else:
-                macs = [self._secrets.token_mac(source.token, c, tenant) for c in _TOKEN_CLASSES.values()]
-                token = await uow.stored_tokens.find(tenant, macs)
+                token = await self._find_stored(uow, source, tenant)
             if token is None:
                 return None
             permit = await self._vaulting.permit(
@@ -440,6 +482,7 @@ class Purchases:
         token, permit = found
         if isinstance(token, StoredToken):
             return self._vaulting.open_stored(permit, token)[0]
+        assert isinstance(source, FromSingleUseToken), "only its string finds a single-use token"
         return self._vaulting.open_single_use(permit, token, source.token)[0]
 
     # --- between the transactions ----------------------------------------------------------------
@@ -450,9 +493,9 @@ class Purchases:
             instrument, payer = source.instrument, source.details
         elif permit is None:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND)
-        elif isinstance(source, FromStoredToken) and credential.stored is not None:
+        elif isinstance(source, FromStoredToken | FromKnownToken) and credential.stored is not None:
             instrument, payer = self._vaulting.open_stored(permit, credential.stored, source.cvc)
-        elif credential.single_use is not None:
+        elif isinstance(source, FromSingleUseToken) and credential.single_use is not None:
             instrument, payer = self._vaulting.open_single_use(permit, credential.single_use, source.token)
         else:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND)
@@ -494,14 +537,18 @@ class Purchases:
         )
 
     async def _fail(
-        self, reserved: _Reserved, context: Context[PaymentView], claim: Claim[PaymentView]
+        self,
+        reserved: _Reserved,
+        context: Context[PaymentView],
+        claim: Claim[PaymentView],
+        alongside: Alongside | None,
     ) -> None:
         """Close an operation that was certainly not sent: its token and its key are free again.
 
         Unless recovery was faster; then it is recovery that closes it.
         """
 
-        async def work(uow: UnitOfWork) -> Recorded:
+        async def work(uow: UnitOfWork) -> tuple[Event, ...]:
             recorded = await self._ledger.record(
                 uow,
                 reserved.operation,
@@ -512,10 +559,9 @@ class Purchases:
             if recorded.first:
                 # What recovery has taken over keeps its key: a repetition learns what came of it.
                 await claim.abandon(uow)
-            return recorded
+            return await _with_company(uow, recorded, alongside)
 
-        recorded = await self._storage.write(work)
-        self._telemetry.observe(recorded.events)
+        self._telemetry.observe(await self._storage.write(work))
 
     # --- second transaction ----------------------------------------------------------------------
 
@@ -596,7 +642,8 @@ class Purchases:
         reserved: _Reserved,
         outcome: Outcome,
         kept: Sequence[_Kept],
-    ) -> tuple[Recorded, PaymentView]:
+        alongside: Alongside | None,
+    ) -> tuple[tuple[Event, ...], PaymentView]:
         payment = reserved.payment
         saved = list[StoredTokenView]()
         if kept:
@@ -621,7 +668,7 @@ class Purchases:
             operation=recorded.operation,
         )
         await claim.finish(uow, view)
-        return recorded, view
+        return await _with_company(uow, recorded, alongside, saved), view
 
     async def _store(self, uow: UnitOfWork, kept: _Kept) -> StoredTokenView:
         if kept.agreement is not None:
@@ -650,6 +697,17 @@ class Purchases:
             await uow.agreements.update(
                 replace(agreement, network_transaction_id=outcome.network_transaction_id)
             )
+
+
+async def _with_company(
+    uow: UnitOfWork, recorded: Recorded, alongside: Alongside | None, saved: Sequence[StoredTokenView] = ()
+) -> tuple[Event, ...]:
+    """Let what goes alongside hear what was recorded; give all events of the transaction."""
+    if alongside is None:
+        return recorded.events
+    more = await alongside.settle(uow, recorded.payment, saved)
+    await uow.events.append(more)
+    return (*recorded.events, *more)
 
 
 _PREFIXES = {OperationKind.VERIFICATION: "ver", OperationKind.CREDIT: "crd"}

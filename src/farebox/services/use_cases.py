@@ -12,11 +12,12 @@ from typing import Any
 from farebox.ports.processors import Processor, Sandbox
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage
-from farebox.ports.system import Clock
+from farebox.ports.system import Clock, Randomness
 from farebox.ports.telemetry import Telemetry
 from farebox.services import commands
 from farebox.services.access import Access
 from farebox.services.application import Application, Handler
+from farebox.services.checkout import Checkout
 from farebox.services.credentials import Credentials
 from farebox.services.customers import Customers
 from farebox.services.documents import Documents
@@ -52,6 +53,7 @@ class UseCases:
     tokenization: Tokenization
     recovery: Recovery
     sandbox: SandboxCommands
+    checkout: Checkout
 
 
 def build_use_cases(
@@ -63,6 +65,7 @@ def build_use_cases(
     sandbox: Sandbox,
     clock: Clock,
     ids: Ids,
+    randomness: Randomness,
     telemetry: Telemetry,
     access: Access,
     bin_length: int = 6,
@@ -79,6 +82,7 @@ def build_use_cases(
         sandbox: the hands on test mode's acquirer.
         clock: this node's.
         ids: names new things.
+        randomness: draws the addresses of checkout pages.
         telemetry: is told what happened.
         access: who is asking; it is told whose test clock has moved, because it remembers principals.
         bin_length: 6 or 8 (SEC-04).
@@ -136,6 +140,16 @@ def build_use_cases(
         routing=routing,
         ledger=ledger,
     )
+    checkout = Checkout(
+        storage=storage,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+        randomness=randomness,
+        telemetry=telemetry,
+        purchases=purchases,
+        follow_ups=follow_ups,
+    )
     sandbox_commands = SandboxCommands(
         storage=storage,
         clock=clock,
@@ -154,12 +168,13 @@ def build_use_cases(
         reporting=Reporting(storage),
         sandbox=sandbox_commands,
         documents=Documents(storage=storage, clock=clock, ids=ids),
+        checkout=checkout,
         access=access,
     )
     application = parts.application(
         handlers, storage=storage, secrets=secrets, clock=clock, telemetry=telemetry
     )
-    return UseCases(application, tokenization, recovery, sandbox_commands)
+    return UseCases(application, tokenization, recovery, sandbox_commands, checkout)
 
 
 def _handlers(
@@ -172,6 +187,7 @@ def _handlers(
     reporting: Reporting,
     sandbox: SandboxCommands,
     documents: Documents,
+    checkout: Checkout,
     access: Access,
 ) -> Mapping[type[commands.Command[Any]], Handler]:
     """Pair every command with its use case."""
@@ -206,6 +222,16 @@ def _handlers(
         commands.ListDocuments: documents.page,
         commands.UpdateDocument: documents.update,
         commands.DeleteDocument: documents.delete,
+        commands.CreateCheckoutSession: checkout.create,
+        commands.PayNewCheckoutSession: checkout.pay_new,
+        commands.GetCheckoutSession: checkout.get,
+        commands.ListCheckoutSessions: checkout.page,
+        commands.UpdateCheckoutSession: checkout.update,
+        commands.LockCheckoutSession: checkout.lock,
+        commands.CancelCheckoutSession: checkout.cancel,
+        commands.ViewCheckoutSession: checkout.view,
+        commands.PayCheckoutSession: checkout.pay,
+        commands.AbandonCheckoutSession: checkout.abandon,
         commands.IssueAccessToken: access.issue,
         commands.MoveClock: sandbox.move_clock,
         commands.AddFault: sandbox.add_fault,

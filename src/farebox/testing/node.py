@@ -15,6 +15,7 @@ from farebox.ports.system import Clock, Randomness
 from farebox.ports.vault import Vault
 from farebox.services.access import Access
 from farebox.services.application import Application
+from farebox.services.checkout import Checkout
 from farebox.services.ids import Ids
 from farebox.services.recovery import Recovery
 from farebox.services.tokenization import Tokenization
@@ -59,6 +60,7 @@ class Node:
     application: Application
     tokenization: Tokenization
     recovery: Recovery
+    checkout: Checkout
     telemetry: SilentTelemetry
 
 
@@ -84,8 +86,11 @@ def build_node(
         sandbox=sandbox,
         clock=clock,
         ids=ids,
+        randomness=randomness,
         telemetry=telemetry,
         access=access,
         parts=parts,
     )
-    return Node(use_cases.application, use_cases.tokenization, use_cases.recovery, telemetry)
+    return Node(
+        use_cases.application, use_cases.tokenization, use_cases.recovery, use_cases.checkout, telemetry
+    )

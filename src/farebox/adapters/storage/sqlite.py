@@ -140,6 +140,7 @@ _GUARDS = {
     "operation.processor, operation.processor_reference": "one_processor_reference",
     "operation.target_id": "one_live_void",
     "document.merchant_id, document.mode, document.kind, document.name": "document_name",
+    "checkout_session.payment_id": "checkout_session_payment",
 }
 
 

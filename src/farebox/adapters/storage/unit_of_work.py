@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import LiteralString
 
 from farebox.adapters.storage.audit import Audit, ChainMac
+from farebox.adapters.storage.checkout_sessions import CheckoutSessions
 from farebox.adapters.storage.connection import Connection, from_us
 from farebox.adapters.storage.customers import Agreements, Customers
 from farebox.adapters.storage.documents import Documents, References
@@ -46,6 +47,7 @@ class SqlUnitOfWork:
         self.documents: port.Documents = Documents(connection)
         self.references: port.References = References(connection)
         self.sessions: port.Sessions = Sessions(connection)
+        self.checkout_sessions: port.CheckoutSessions = CheckoutSessions(connection)
 
     def begin(self) -> None:
         """Begin a transaction: what was remembered of the last one may be wrong by now."""
