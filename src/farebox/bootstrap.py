@@ -10,13 +10,14 @@ import gc
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 
 from farebox import __version__
-from farebox.adapters.crypto import Crypto, open_crypto
+from farebox.adapters.crypto import Crypto, open_crypto, vault_problem
 from farebox.adapters.crypto.kek import (
     KekProvider,
     key_file_problem,
@@ -41,16 +42,18 @@ from farebox.adapters.storage import backup, open_storage
 from farebox.adapters.storage.schema import SchemaStatus, migrate, status
 from farebox.adapters.system import SystemClock, SystemRandomness
 from farebox.adapters.telemetry import Metrics, ScrubbedHandler, configure_logging
-from farebox.config.settings import Settings
+from farebox.config.settings import Kek, Settings
 from farebox.dialects.engine import Engine
 from farebox.dialects.native.declaration import NATIVE
 from farebox.dialects.rate_limit import RateLimit
 from farebox.domain.access import Mode, Tenant
-from farebox.domain.errors import MESSAGES, ConfigurationError, ErrorCode
+from farebox.domain.errors import MESSAGES, ConfigurationError, ErrorCode, Unavailable
+from farebox.domain.frozen import frozen
 from farebox.domain.merchants import Merchant
-from farebox.ports.storage import Storage
+from farebox.ports.storage import Storage, StorageHealth
 from farebox.services.access import Access
 from farebox.services.auditing import Auditing
+from farebox.services.durability import CHECK_EVERY_S
 from farebox.services.ids import Ids
 from farebox.services.key_rotation import KeyRotation
 from farebox.services.merchants import Merchants
@@ -69,11 +72,12 @@ DIALECTS = (NATIVE,)
 SANDBOX_FILE = "sandbox.sqlite3"
 LOCK_FILE = "server.lock"
 FIRST_MERCHANT = "First merchant"
+_BATCHES_LOOK_S = 30
 
 _log = logging.getLogger("farebox")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Services:
     """What the command line and the server work with."""
 
@@ -123,17 +127,30 @@ def open_kek(settings: Settings, *, create: bool = False) -> KekProvider:
             )
 
 
-async def rotate_kek(settings: Settings, new_path: str, progress: Callable[[int], None]) -> int:
-    """Wrap every key under the key in another file, which is made if it is missing.
+async def rotate_kek(settings: Settings, target: Kek, progress: Callable[[int], None]) -> int:
+    """Wrap every key under another key-encryption key, which is made if it is missing.
+
+    Args:
+        settings: with the key that wraps them now.
+        target: where the new one is, with any provider.
+        progress: told how many are wrapped.
 
     Returns:
-        How many keys were wrapped; 0 when all of them were already.
+        How many keys were wrapped; 0 when an earlier run had wrapped them all.
     """
-    path = Path(new_path).expanduser().absolute()
-    make_key_file(path)
-    new = open_key_file(path, data_dir=settings.data_path)
-    async with open_services(settings) as services:
-        return await services.crypto.change_kek(new, progress)
+    changed = msgspec.structs.replace(settings, kek=target)
+    new = open_kek(changed, create=True)
+    try:
+        async with open_services(settings) as services:
+            return await services.crypto.change_kek(new, progress)
+    except Unavailable as refusal:
+        if refusal.code is not ErrorCode.VAULT_SEALED:
+            raise
+    finally:
+        new.close()
+    # The old key opens nothing: if the new one does, an earlier run got here and was never heard.
+    async with open_services(changed):
+        return 0
 
 
 async def init(settings: Settings) -> tuple[Merchant, dict[str, dict[str, str]]]:
@@ -252,7 +269,7 @@ def _wire(
             ids=ids,
             randomness=randomness,
         ),
-        auditing=Auditing(storage, crypto.secrets),
+        auditing=Auditing(storage, crypto.secrets, clock, node=settings.node),
         key_rotation=KeyRotation(storage=storage, vaulting=vaulting, tenant_keys=crypto.keys, clock=clock),
         retention=Retention(storage=storage, clock=clock, events_kept_days=settings.events_kept_days),
     )
@@ -267,13 +284,32 @@ def jobs(services: Services) -> tuple[Job, ...]:
         Job("follow", 1.0, services.use_cases.checkout.follow_payments),
         Job("expire_checkouts", 5.0, services.use_cases.checkout.expire_due),
         Job("retain", 3600.0, services.retention.purge),
+        Job("destroy keys", 3600.0, lambda: _destroy_keys(services)),
         Job("ring", 5.0, services.crypto.maintain),
         Job("keys", 2.0, services.crypto.keys.reload),
         Job("gauges", 10.0, lambda: _gauges(services)),
     ]
+    if not settings.insecure_demo:
+        # What a demo starts in spite of need not stop it later.
+        found.append(Job("durability", CHECK_EVERY_S, lambda: _look_at_durability(services)))
     if settings.sandbox.batch_every_s:
-        found.append(Job("batches", settings.sandbox.batch_every_s, lambda: _close_batches(services)))
+        found.append(_batches(services, settings.sandbox.batch_every_s))
     return tuple(found)
+
+
+async def _destroy_keys(services: Services) -> int:
+    """Destroy the tenant keys that have been unused for as long as backups are kept."""
+    return await services.crypto.keys.destroy_unused(timedelta(days=services.settings.backups_kept_days))
+
+
+async def _look_at_durability(services: Services) -> int:
+    """Stop spending, loudly, while the database does not keep what it confirms."""
+    health = await services.use_cases.durability.look()
+    if not health.is_durable:
+        _log.critical(
+            "nothing is spent: the database is not durable", extra={"why": "; ".join(health.problems)}
+        )
+    return 0
 
 
 async def _gauges(services: Services) -> int:
@@ -284,14 +320,31 @@ async def _gauges(services: Services) -> int:
     return 0
 
 
-async def _close_batches(services: Services) -> int:
+def _batches(services: Services, every_s: int) -> Job:
+    """Close batches whenever a period of the wall clock ends: a start of the server is no end of one."""
+
+    def period() -> int:
+        return int(services.clock.now().timestamp() // every_s)
+
+    last = period()
+
+    async def close_due() -> int:
+        nonlocal last
+        if (current := period()) != last:
+            last = current
+            await _close_batches(services)
+        return 0
+
+    return Job("batches", min(every_s, _BATCHES_LOOK_S), close_due)
+
+
+async def _close_batches(services: Services) -> None:
     """Close the sandbox acquirer's batch of every test-mode merchant."""
     for merchant in await services.merchants.all():
         if merchant.mode is Mode.TEST:
             await services.use_cases.sandbox.settle_batch(
                 Tenant(merchant.id, merchant.mode), merchant.clock_offset
             )
-    return 0
 
 
 def _limits(settings: Settings) -> Limits:
@@ -412,6 +465,10 @@ async def _serve(
         tls = Tls(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
         server = build_server(app, limits=_limits(settings), tls=tls)
         worker = Worker(jobs(services), services.clock, _job_failed)
+        await services.auditing.start()
+        if await services.crypto.notice_restore():
+            await services.auditing.restored()
+            _log.warning("the database was restored: single-use tokens of before are dead")
         worker.start()
         try:
             await server.run_until_stopped(
@@ -422,6 +479,8 @@ async def _serve(
         finally:
             notify("STOPPING=1")
             await worker.stop()
+            await services.crypto.maintain()
+            await services.auditing.stop()
 
 
 def _started(ports: Mapping[str | None, int], started: Callable[[Mapping[str | None, int]], None]) -> None:
@@ -435,10 +494,10 @@ def _started(ports: Mapping[str | None, int], started: Callable[[Mapping[str | N
 async def examine(settings: Settings) -> tuple[Finding, ...]:
     """Look at everything that `serve` refuses to start with; `doctor` prints it."""
     kek, ring = settings.kek, settings.ring_path
-    schema_problem, storage_problems = await _examine_storage(settings)
     kek_problem = None
     if kek.provider == "file":
         kek_problem = key_file_problem(settings.kek_path, data_dir=settings.data_path)
+    schema_problem, vault_problem, health = await _examine_storage(settings)
     return findings(
         Circumstances(
             process=observe_process(),
@@ -450,15 +509,18 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
             ring_is_tagged=not ring.exists() or (ring / CACHE_TAG_FILE).exists(),
             ring_shares_volume=shares_volume(ring, settings.data_path),
             schema_problem=schema_problem,
-            storage_problems=storage_problems,
+            vault_problem=vault_problem,
+            storage_problems=health.problems,
+            storage_advice=health.advice,
         )
     )
 
 
-async def _examine_storage(settings: Settings) -> tuple[str | None, tuple[str, ...]]:
-    """Give what is wrong with the schema, and with the engine's promises of durability."""
+async def _examine_storage(settings: Settings) -> tuple[str | None, str | None, StorageHealth]:
+    """Give what is wrong with the schema, with the keys, and with the engine's promises of durability."""
+    unknown = StorageHealth(ready=False)
     if settings.database_url is None and not settings.data_path.is_dir():
-        return "There is no data directory; 'farebox init' makes one.", ()
+        return "There is no data directory; 'farebox init' makes one.", None, unknown
 
     def never_audited(previous: bytes, entry: bytes) -> bytes:
         raise AssertionError("an examination writes nothing")
@@ -468,11 +530,25 @@ async def _examine_storage(settings: Settings) -> tuple[str | None, tuple[str, .
             settings.url, chain_mac=never_audited, wall_us=SystemClock().wall_us, node=settings.node
         )
     except ConfigurationError as problem:
-        return problem.message, ()
+        return problem.message, None, unknown
     try:
-        return None, (await storage.health()).problems
+        return None, await _examine_vault(settings, storage), await storage.health()
     finally:
         await storage.close()
+
+
+async def _examine_vault(settings: Settings, storage: Storage) -> str | None:
+    """Give what is wrong with the keys; a key file that cannot be used is a finding of its own."""
+    try:
+        kek = open_kek(settings)
+    except ConfigurationError as problem:
+        return None if settings.kek.provider == "file" else problem.message
+    try:
+        return await vault_problem(
+            kek=kek, storage=storage, clock=SystemClock(), randomness=SystemRandomness()
+        )
+    finally:
+        kek.close()
 
 
 async def diagnose(settings: Settings) -> tuple[list[dict[str, str]], bool]:

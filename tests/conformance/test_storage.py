@@ -10,11 +10,13 @@ import pytest
 from tests.conformance.things import (
     STRANGER,
     TENANT,
+    event,
     merchant,
     now,
     operation,
     payment,
     single_use_token,
+    stored_token,
 )
 
 from farebox.adapters.storage import open_storage
@@ -308,6 +310,37 @@ async def test_a_merchants_clock_expires_only_its_own_tokens(engine) -> None:
     )
     gone = await engine.storage.write(lambda uow: uow.tokens.expire_due(10))
     assert [token.tenant for token in gone] == [TENANT]
+
+
+async def test_the_newest_event_is_the_databases_own(engine) -> None:
+    """Section 3.3: whoever it belongs to, whenever it was stored; a restored database is known by it."""
+    assert await engine.storage.read(lambda uow: uow.events.newest()) is None
+    for number, tenant in ((2, TENANT), (3, STRANGER), (1, TENANT)):
+        await engine.storage.write(
+            lambda uow, number=number, tenant=tenant: uow.events.append((event(number, tenant),))
+        )
+    assert await engine.storage.read(lambda uow: uow.events.newest()) == event(3, STRANGER).id
+    assert await engine.storage.read(lambda uow: uow.events.exists(event(1, TENANT).id))
+    assert not await engine.storage.read(lambda uow: uow.events.exists(event(4, TENANT).id))
+
+
+async def test_every_key_in_use_is_named_once(engine) -> None:
+    """SEC-07: a re-wrapped or deleted credential no longer counts for its old key."""
+    first, second = bytes(8), bytes([255]) * 8
+    tokens = [stored_token(wrapped_by=key) for key in (second, first, first)]
+    for token in tokens:
+        await engine.storage.write(lambda uow, token=token: uow.stored_tokens.insert(token))
+
+    async def in_use() -> tuple[list[bytes], int]:
+        keys = list(await engine.storage.read(lambda uow: uow.keys.in_use()))
+        return keys, await engine.storage.read(lambda uow: uow.keys.usage(first))
+
+    assert await in_use() == ([first, second], 2)
+    await engine.storage.write(lambda uow: uow.stored_tokens.delete(TENANT, tokens[1].id))
+    assert await in_use() == ([first, second], 1)
+    old, new = (stored_token(wrapped_by=key).sealed.wrapped_key for key in (first, second))
+    await engine.storage.write(lambda uow: uow.stored_tokens.swap_wrap(TENANT, tokens[2].id, old, new))
+    assert await in_use() == ([second], 0)
 
 
 async def test_a_database_without_schema_is_refused(tmp_path) -> None:

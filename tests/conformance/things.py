@@ -8,18 +8,29 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from farebox.domain.access import Mode, Tenant
+from farebox.domain.events import Event, EventType
 from farebox.domain.ids import (
+    EventId,
     MerchantId,
     OperationId,
     PaymentId,
     SingleUseTokenId,
+    StoredTokenId,
 )
 from farebox.domain.instruments import InstrumentKind, InstrumentSummary
 from farebox.domain.merchants import Merchant
 from farebox.domain.money import Money
 from farebox.domain.operations import Operation, OperationKind, OperationState
 from farebox.domain.payments import Payment
-from farebox.domain.tokens import SealedSingleUse, SingleUseToken, TokenState
+from farebox.domain.tokens import (
+    SealedReusable,
+    SealedSingleUse,
+    SingleUseToken,
+    StoredToken,
+    StoredTokenKind,
+    StoredTokenState,
+    TokenState,
+)
 
 _numbers = itertools.count(1)
 TENANT = Tenant(MerchantId("mer_1"), Mode.TEST)
@@ -51,6 +62,38 @@ def single_use_token(*, lives: timedelta = timedelta(minutes=10), **changes: Any
         "sealed": SEALED,
     }
     return SingleUseToken(**{**values, **changes})
+
+
+def stored_token(*, wrapped_by: bytes, **changes: Any) -> StoredToken:
+    """A payment token whose record key is wrapped by the key of this id; 8 bytes."""
+    # A ciphertext's header: the suite, then the key.
+    wrapped_key = b"\x01" + wrapped_by + b"wrapped"
+    values: dict[str, Any] = {
+        "id": StoredTokenId(f"pt_{next(_numbers):026}"),
+        "tenant": TENANT,
+        "kind": StoredTokenKind.PAYMENT_TOKEN,
+        "token_mac": os.urandom(32),
+        "state": StoredTokenState.ACTIVE,
+        "summary": SUMMARY,
+        "fingerprint": os.urandom(32),
+        "created_at": now(),
+        "dialect": "native",
+        "sealed": SealedReusable(wrapped_key, b"payload", b"details"),
+    }
+    return StoredToken(**{**values, **changes})
+
+
+def event(number: int, tenant: Tenant) -> Event:
+    """An event whose id grows with the number."""
+    return Event(
+        id=EventId(f"evt_{number:026}"),
+        tenant=tenant,
+        type=EventType.SINGLE_USE_TOKEN_MINTED,
+        object_id="tok_1",
+        sequence=1,
+        created_at=now(),
+        data={},
+    )
 
 
 def payment(**changes: Any) -> Payment:

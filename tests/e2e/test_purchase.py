@@ -37,8 +37,7 @@ async def test_mint_look_verify_pay_replay_refund_and_all_of_it_after_a_restart(
     new_server: NewServer, database_url: str | None
 ) -> None:
     """Purpose of Farebox: a token is looked at without being spent, spent once, and nothing is forgotten."""
-    # The acquirer's batch, which closes at a start, would note in the payment that it settled.
-    server = new_server(database_url, SANDBOX__BATCH_EVERY_S="0")
+    server = new_server(database_url)
     server.start()
     client = client_of(server)
     token = await mint(client, "4242424242424242")
@@ -57,6 +56,9 @@ async def test_mint_look_verify_pay_replay_refund_and_all_of_it_after_a_restart(
     assert b"idempotent-replayed: true" in again.head.lower()
     other = await client.ask("POST", "/v1/payments", payment_body(token), idempotency_key="order-2")
     assert (other.status, other.code) == (409, "token_already_consumed")
+
+    spent = 'farebox_tokens_consumed_total{dialect="native",kind="single_use_token",mode="test"} 1.0'
+    assert spent.encode() in (await client.ask("GET", "/metrics")).body
 
     payment = f"/v1/payments/{paid.value['id']}"
     refunded = await client.ask(
@@ -108,6 +110,41 @@ async def test_a_stopping_server_finishes_what_is_in_flight(
     await client.moved(server.port)
     assert (await client.ask("GET", f"/v1/payments/{paid.value['id']}")).value["status"] == "captured"
     await client.close()
+
+
+async def test_a_batch_closes_on_its_schedule_and_not_because_of_a_restart(new_server: NewServer) -> None:
+    """By default daily, so a capture can be voided after a restart; every second, it settles by itself."""
+    server = new_server()
+    server.start()
+    client = client_of(server)
+    paid = await client.ask("POST", "/v1/payments", payment_body(await mint(client, card_number(1))))
+    server.restart()
+    await client.moved(server.port)
+    voided = await client.ask("POST", f"/v1/payments/{paid.value['id']}/void", {})
+    assert (voided.status, voided.value["status"]) == (201, "voided")
+
+    hasty = new_server(SANDBOX__BATCH_EVERY_S="1")
+    hasty.start()
+    other = client_of(hasty)
+    payment = (await other.ask("POST", "/v1/payments", payment_body(await mint(other, card_number(1))))).value
+    async with asyncio.timeout(20):
+        while payment["operations"][0]["settled_at"] is None:
+            await asyncio.sleep(0.1)
+            payment = (await other.ask("GET", f"/v1/payments/{payment['id']}")).value
+    await client.close()
+    await other.close()
+
+
+async def test_the_audit_says_when_a_server_began_and_ended(new_server: NewServer) -> None:
+    """SEC-11: a clean stop has an end, a kill has none, and the chain holds through both."""
+    server = new_server()
+    server.start()
+    server.kill()
+    server.start()
+    server.stop()
+    rows = await server.rows("SELECT action FROM audit WHERE action LIKE 'audit_%' ORDER BY position")
+    assert [action for (action,) in rows] == ["audit_started", "audit_started", "audit_stopped"]
+    assert b"intact" in server.run("audit", "verify")
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -12,10 +12,11 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
+
+from farebox.domain.frozen import frozen
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -36,7 +37,7 @@ class Verdict(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One row of `farebox doctor`. `why` and `remedy` are empty where all is well."""
 
@@ -46,7 +47,7 @@ class Finding:
     remedy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Process:
     """What this process is like after `harden`."""
 
@@ -59,7 +60,7 @@ class Process:
     is_root: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Circumstances:
     """All that the table judges. A `…_problem` is said by the adapter that knows; none when all is well."""
 
@@ -74,7 +75,9 @@ class Circumstances:
     ring_shares_volume: bool = False
     """Ring and data lie on one file system, so that one snapshot holds both."""
     schema_problem: str | None = None
+    vault_problem: str | None = None
     storage_problems: tuple[str, ...] = ()
+    storage_advice: tuple[str, ...] = ()
 
 
 def harden() -> None:
@@ -127,7 +130,7 @@ def _device(path: Path) -> int:
     return next(place.stat().st_dev for place in (path, *path.parents) if place.exists())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Check:
     """A row of the table: `look` gives what is wrong, or nothing."""
 
@@ -221,10 +224,22 @@ _TABLE: Sequence[_Check] = (
         "Run 'farebox db migrate', or install the Farebox that made it.",
     ),
     _Check(
+        "vault",
+        Verdict.REFUSED,
+        lambda seen: seen.vault_problem,
+        "Give the key-encryption key that wraps this database's keys, and the database that belongs to it.",
+    ),
+    _Check(
         "storage",
         Verdict.REFUSED,
         lambda seen: "; ".join(seen.storage_problems) or None,
         "Restore the named durability settings and the clock.",
+    ),
+    _Check(
+        "storage advice",
+        Verdict.WARNING,
+        lambda seen: "; ".join(seen.storage_advice) or None,
+        "Stop PostgreSQL and run 'pg_checksums --enable'.",
     ),
     _Check(
         "security codes",

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -58,14 +59,26 @@ def run(main: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
     return command
 
 
+def _instant(value: object) -> str:
+    """Write an instant as the API does: RFC 3339 in UTC."""
+    assert isinstance(value, datetime)
+    return value.isoformat().replace("+00:00", "Z")
+
+
 def print_json(value: object) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(value, default=str))
+    click.echo(json.dumps(value, default=_instant))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print aligned columns."""
-    table = [tuple(header), *(tuple(str(cell) for cell in row) for row in rows)]
+    table = [tuple(header), *(tuple(_cell(value) for value in row) for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     for row in table:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

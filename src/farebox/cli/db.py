@@ -69,7 +69,7 @@ async def backup(
 ) -> None:
     """Copy the embedded database while it is in use. Keys and ring are not part of it.
 
-    For PostgreSQL use pg_dump or a base backup; see docs/operations/backup.md.
+    For PostgreSQL use pg_dump or a base backup; see docs/operations/running.md.
 
     \b
     Example: farebox db backup --data-dir ./data farebox-2026-11-24.sqlite3

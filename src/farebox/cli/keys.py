@@ -12,6 +12,8 @@ from farebox.cli.common import (
     run,
     settings_from,
 )
+from farebox.config.load import kek_of
+from farebox.config.settings import Kek
 from farebox.domain.access import Tenant
 
 
@@ -27,7 +29,7 @@ def command() -> None:
 async def inventory(
     data_dir: str | None, database_url: str | None, config: str | None, *, as_json: bool
 ) -> None:
-    """List every key: kind, algorithm, owner, state, cryptoperiod and how many rows name it.
+    """List every key: what it is, whose, how strong, how old, what wraps it and how many rows name it.
 
     \b
     Example: farebox keys inventory --data-dir ./data --json
@@ -39,8 +41,8 @@ async def inventory(
     if as_json:
         print_json([row.as_dict() for row in rows])
         return
-    header = ("key", "kind", "algorithm", "merchant", "mode", "epoch", "state", "created", "retires", "rows")
-    print_table(header, [tuple(row.as_dict().values()) for row in rows])
+    header = ("key", "kind", "algorithm", "bits", "merchant", "mode", "epoch", "state", "created", "retires")
+    print_table((*header, "wrapped by", "rows"), [tuple(row.as_dict().values()) for row in rows])
 
 
 @command.command()
@@ -48,15 +50,28 @@ async def inventory(
 @click.option(
     "--kek", "new_kek", type=click.Path(), help="Re-wrap everything under the key file at this path."
 )
+@click.option(
+    "--kek-config",
+    type=click.Path(),
+    help="Re-wrap everything under the key that the [kek] table of this TOML file names.",
+)
 @click.option("--resume", is_flag=True, help="Finish an interrupted rotation; make no new keys.")
 @run
 async def rotate(
-    data_dir: str | None, database_url: str | None, config: str | None, new_kek: str | None, *, resume: bool
+    data_dir: str | None,
+    database_url: str | None,
+    config: str | None,
+    new_kek: str | None,
+    kek_config: str | None,
+    *,
+    resume: bool,
 ) -> None:
     """Give every merchant a new tenant key and re-wrap the stored instruments under it.
 
     With --kek, change the key-encryption key instead: a new one is made at the path if there is none,
-    and every key is wrapped under it. Stop the servers first, and start them with the new path.
+    and every key is wrapped under it. With --kek-config the new one may be of any provider, as in the
+    configuration. Stop the servers first, and start them with the new key. Interrupted, it has changed
+    nothing, and can be repeated.
 
     \b
     Example: farebox keys rotate --data-dir ./data
@@ -64,9 +79,11 @@ async def rotate(
     from farebox.bootstrap import open_services, rotate_kek
 
     settings = settings_from(data_dir, database_url, config)
-    if new_kek is not None:
-        count = await rotate_kek(settings, new_kek, progress("keys"))
-        click.echo(f"\n{count} keys are wrapped under {new_kek}; set kek.path to it.", err=True)
+    if new_kek is not None or kek_config is not None:
+        target = Kek(path=new_kek) if kek_config is None else kek_of(kek_config)
+        count = await rotate_kek(settings, target, progress("keys"))
+        done = f"{count} keys are wrapped under the new key" if count else "All keys are under it already"
+        click.echo(f"\n{done}; set kek to it.", err=True)
         return
 
     def show(tenant: Tenant, done: int) -> None:

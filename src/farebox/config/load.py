@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import msgspec
 
-from farebox.config.settings import SECRETS, Settings
+from farebox.config.settings import SECRETS, Kek, Settings
 from farebox.domain.errors import ConfigurationError, ErrorCode
 
 PREFIX = "FAREBOX_"
@@ -44,10 +44,35 @@ def load(
     _merge(values, from_environment)
     _merge(values, given)
     try:
-        return msgspec.convert(values, Settings, strict=False)
+        return _consistent(msgspec.convert(values, Settings, strict=False))
     except msgspec.ValidationError as error:
         message = _without_value(str(error))
     raise _refuse(f"Settings: {message}.")
+
+
+def kek_of(path: str) -> Kek:
+    """Read the key-encryption key that a configuration file names; the environment names the present one.
+
+    Raises:
+        ConfigurationError: `configuration_invalid`; the file names none.
+    """
+    kek = _read_file(path, None).get("kek")
+    if kek is None:
+        raise _refuse("The configuration file has no [kek] table.")
+    return load({"data_dir": "", "kek": kek}, {}).kek
+
+
+def _consistent(settings: Settings) -> Settings:
+    """Refuse what would silently do less than was set.
+
+    A certificate without its key would be served without either; a host name that no request can name
+    would never lead to its dialect.
+    """
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise _refuse("Settings: tls_cert and tls_key go together.")
+    if any(host != host.lower() or ":" in host for host in settings.dialect_hosts):
+        raise _refuse("Settings: dialect_hosts wants host names in lower case and without port.")
+    return settings
 
 
 def _refuse(detail: str) -> ConfigurationError:
@@ -75,11 +100,14 @@ def _read_file(path: str | None, data_dir: str | None) -> dict[str, Any]:
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
+    given = {variable.upper() for variable in environment}
     for variable, value in environment.items():
         if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name.endswith("_file"):
+            if variable.upper().removesuffix("_FILE") in given:
+                raise _refuse(f"{variable} and the variable without _FILE are both set.")
             _set(values, name.removesuffix("_file").split("__"), _read_secret(variable, value))
         else:
             _set(values, name.split("__"), _pairs(value, variable) if name in _PAIRS else value)

@@ -63,7 +63,11 @@ class Sandbox(Struct, frozen=True, forbid_unknown_fields=True):
 
     timeout_s: Annotated[float, Meta(gt=0, description="How long to wait for its answer, in seconds.")] = 10.0
     batch_every_s: Annotated[
-        int, Meta(ge=0, description="Seconds between closings of its batch; 0 closes on command only.")
+        int,
+        Meta(
+            ge=0,
+            description="Seconds between closings of its batch, from midnight UTC; 0 closes on command only.",
+        ),
     ] = 86_400
 
 
@@ -118,6 +122,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "info"
     access_log: Annotated[bool, Meta(description="Log one line per request.")] = True
     events_kept_days: Annotated[int, Meta(ge=1, description="Days after which events are deleted.")] = 90
+    backups_kept_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Days a backup may be put back. A tenant key that no stored credential names is "
+            "destroyed that long after it was first found unused.",
+        ),
+    ] = 35
     node: Annotated[str, Meta(description="Name of this node in the audit's chains.")] = "node"
 
     @property

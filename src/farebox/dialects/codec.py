@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import cache
 from types import UnionType
 from typing import Any, NoReturn, TypeVar, Union, cast, get_args, get_origin
@@ -202,20 +202,31 @@ def decode_query(query: bytes, into: type[T], reading: Reading = STRICT) -> T:
     """
     if not query:
         return decode({}, into, strict=False)
-    values = read_form(query, repeats=reading.repeats_parameters)
-    if reading.ignores_case:
-        values = with_known_names(values, into)
+    parameters = _parameters(into)
+    lists = {name for name in parameters if reading.repeats_parameters and _item_type(parameters[name])}
+    values = read_form(query, names=parameters if reading.ignores_case else (), lists=lists)
     if reading.ignores_unknown_parameters:
-        known = {one.encode_name: one for one in msgspec.structs.fields(cast("Any", into))}
-        values = {name: value for name, value in values.items() if name in known}
+        values = {name: value for name, value in values.items() if name in parameters}
     return decode(values, into, strict=False)
 
 
-def read_form(encoded: bytes, *, repeats: bool = False) -> dict[str, Any]:
-    """Read `application/x-www-form-urlencoded` into texts, or lists of texts where `repeats`.
+@cache
+def _parameters(struct: Any) -> dict[str, Any]:
+    return {one.encode_name: one.type for one in msgspec.structs.fields(struct)}
+
+
+def read_form(
+    encoded: bytes, *, names: Iterable[str] = (), lists: Container[str] = frozenset()
+) -> dict[str, Any]:
+    """Read `application/x-www-form-urlencoded`.
+
+    Args:
+        encoded: the form or query.
+        names: how names are written whatever their case.
+        lists: names that may be given several times; their value is a list of texts.
 
     Raises:
-        InvalidRequest: `body_malformed`, or `parameter_invalid` for a name given twice.
+        InvalidRequest: `body_malformed`, or `parameter_invalid` for another name given twice.
     """
     try:
         pairs = parse_qsl(
@@ -227,18 +238,17 @@ def read_form(encoded: bytes, *, repeats: bool = False) -> dict[str, Any]:
         )
     except ValueError:
         raise InvalidRequest(ErrorCode.BODY_MALFORMED, param="query") from None
+    written = {name.lower(): name for name in names}
     values: dict[str, Any] = {}
-    for name, value in pairs:
+    for given, value in pairs:
+        name = written.get(given.lower(), given)
         check_text(value)
-        if repeats:
+        if name in lists:
             values.setdefault(name, []).append(value)
         elif name in values:
             raise InvalidRequest(ErrorCode.PARAMETER_INVALID)
         else:
             values[name] = value
-    if repeats:
-        # One value alone is itself; msgspec makes a list of it where the struct wants one.
-        return {name: found if len(found) > 1 else found[0] for name, found in values.items()}
     return values
 
 

@@ -17,6 +17,7 @@ import msgspec
 
 from farebox.domain.access import CredentialUse, Principal
 from farebox.domain.errors import ErrorCode, InvalidRequest, Problem
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import RequestId
 from farebox.domain.tokens import TokenRules
 from farebox.services.commands import Command
@@ -29,7 +30,7 @@ Headers = Mapping[bytes, bytes]
 """By lower-case name; of a repeated header the last one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WireRequest:
     """A request as it came over the wire, its mount prefix removed and its body read whole."""
 
@@ -43,7 +44,7 @@ class WireRequest:
     """Scheme, authority and mount prefix under which the caller reached the dialect."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PageView:
     """A page of ours for a person: the name of a template, and the values it shows."""
 
@@ -51,7 +52,7 @@ class PageView:
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What a writer answers where a body under the route's status does not say it all.
 
@@ -91,7 +92,7 @@ class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An endpoint without query parameters."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call(Generic[BodyT, QueryT]):
     """A decoded request as readers and writers see it."""
 
@@ -110,7 +111,7 @@ class Call(Generic[BodyT, QueryT]):
     """As it came, for links that repeat it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route(Generic[BodyT, QueryT, ResultT]):
     """One endpoint: what it reads, which command that means, what it answers.
 
@@ -165,7 +166,7 @@ class Authentication(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BearerKey:
     """`Authorization: Bearer <key or token>` (RFC 6750 §2.1)."""
 
@@ -187,7 +188,7 @@ BEARER_TOKEN = BearerKey(use=CredentialUse.ACCESS_TOKEN)
 """A bearer string that was given for a key."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BasicPair:
     """`Authorization: Basic base64(id:secret)`, taken as `id:secret` (RFC 7617)."""
 
@@ -211,7 +212,7 @@ class BasicPair:
             return encoded.decode("latin-1") or None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyInHeader:
     """The credential is a header's whole value."""
 
@@ -230,7 +231,7 @@ class KeyInHeader:
         return request.headers.get(self.name, b"").decode("latin-1").strip() or None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EitherOf:
     """Several places where a credential may stand: the first one that holds one counts."""
 
@@ -261,7 +262,7 @@ class EitherOf:
         return next(held, self.places[0])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VisitorInPath:
     """The address of a page is its visitor's credential: a segment of the path names the session."""
 
@@ -275,7 +276,7 @@ class VisitorInPath:
         return path.get(self.parameter)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Anyone:
     """No credential is asked for; the caller is `domain.access.NOBODY`."""
 
@@ -311,7 +312,7 @@ class Idempotency(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InHeader:
     """The key is a header's value, unique within its endpoint; path and body must be the same."""
 
@@ -336,7 +337,7 @@ FORM = b"application/x-www-form-urlencoded"
 JSON = b"application/json"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """How strictly a dialect reads; the defaults are the strict ones."""
 
@@ -363,7 +364,7 @@ class Reading:
 STRICT = Reading()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cors:
     """What browsers of other origins may ask (Fetch standard): every origin, without cookies."""
 
@@ -371,7 +372,7 @@ class Cors:
     headers: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WireError:
     """What one error code is in a dialect."""
 
@@ -392,7 +393,7 @@ class WireRefusal(InvalidRequest):
         self.wire = wire
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """An error on its way out, in domain words."""
 
@@ -408,7 +409,7 @@ class Refusal:
     now: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dialect:
     """A wire protocol."""
 

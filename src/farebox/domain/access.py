@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from zlib import crc32
 
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import ApiKeyId, MerchantId, base32
 
 
@@ -18,7 +18,7 @@ class Mode(StrEnum):
     LIVE = "live"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tenant:
     """Whose data it is: the owner named in every query, digest and sealing."""
 
@@ -76,7 +76,7 @@ class CredentialUse(StrEnum):
     """No credential: for what everybody may ask."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessSession:
     """A bearer session as stored: its digest, what it may do and until when (SEC-20)."""
 
@@ -93,7 +93,7 @@ class AccessSession:
     attributes: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Principal:
     """An authenticated caller.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import MerchantId
 
 
@@ -23,11 +23,12 @@ class AuditAction(StrEnum):
     KEY_ROTATED = "key_rotated"
     KEY_DESTROYED = "key_destroyed"
     SANDBOX_COMMAND = "sandbox_command"
+    RESTORE_NOTICED = "restore_noticed"
     AUDIT_STARTED = "audit_started"
     AUDIT_STOPPED = "audit_stopped"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AuditEntry:
     """One entry: never card data, never a secret, only ids."""
 
@@ -42,7 +43,7 @@ class AuditEntry:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChainedEntry:
     """An audit entry in its place: chain, position, and the digest that seals everything before it."""
 

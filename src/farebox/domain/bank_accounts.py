@@ -7,11 +7,11 @@ python-stdnum's work; its exceptions are dropped, because what they were raised 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import NoReturn
 
 from farebox.domain.cards import check_holder_name
 from farebox.domain.errors import ErrorCode, InvalidRequest
+from farebox.domain.frozen import frozen
 from farebox.domain.reveal import reveal
 from farebox.domain.sensitive import Sensitive
 
@@ -48,7 +48,7 @@ _BACS_REFERENCE = re.compile(r"(?!DDIC)[A-Z0-9](?:[A-Z0-9.&/ -]{0,16}[A-Z0-9.&/-
 _SEPA_REFERENCE = re.compile(r"(?!/)(?!.*//)[A-Za-z0-9+?/:().,' -]{1,35}(?<!/)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AchAccount:
     """An account at a bank in the United States."""
 
@@ -62,7 +62,7 @@ class AchAccount:
     holder_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PadAccount:
     """An account at a bank in Canada (pre-authorized debit, electronic funds transfer)."""
 
@@ -73,7 +73,7 @@ class PadAccount:
     holder_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BacsAccount:
     """An account at a bank in the United Kingdom."""
 
@@ -84,7 +84,7 @@ class BacsAccount:
     holder_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SepaAccount:
     """An account in the single euro payments area."""
 

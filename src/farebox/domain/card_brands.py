@@ -10,11 +10,11 @@ from __future__ import annotations
 import tomllib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Final, NotRequired, TypedDict
 
 from farebox.data import read_text
+from farebox.domain.frozen import frozen
 
 UNKNOWN: Final = "unknown"
 """The brand of a number that no known range covers."""
@@ -23,7 +23,7 @@ _PREFIX_LENGTH = 8
 """Digits that decide the brand: the longest IIN. Source: ISO/IEC 7812-1:2017 §5.2."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CardBrand:
     """What all cards of a brand have in common."""
 
@@ -40,7 +40,7 @@ class CardBrand:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BrandTable:
     """All ranges, cut into disjoint pieces, so that one bisection says everything about a number."""
 
@@ -115,7 +115,7 @@ def _brand(entry: _Entry) -> CardBrand:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Range:
     """Numbers whose first eight digits lie from `first` to `last`, and whose they are."""
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 
 from farebox.domain.card_brands import UNKNOWN, brand_table
 from farebox.domain.errors import ErrorCode, InvalidRequest
+from farebox.domain.frozen import frozen
 from farebox.domain.reveal import reveal
 from farebox.domain.sensitive import Sensitive
 
@@ -53,7 +53,7 @@ def luhn_valid(digits: str) -> bool:
     return total % 10 == 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pan:
     """A card number and what may be said of it. Made by `parse_pan` alone."""
 
@@ -130,7 +130,7 @@ def _read_pan(digits: str, *, requires_check_digit: bool) -> Pan | ErrorCode:
     return Pan(Sensitive(digits), digits[-4:], brands[0], brands, length)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cvc:
     """A card's security code; lives only beside a single-use token (SEC-02)."""
 
@@ -157,7 +157,7 @@ def _is_code(digits: str, lengths: tuple[int, ...]) -> bool:
     return len(digits) in lengths and digits.isascii() and digits.isdigit()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expiry:
     """The month through whose last day a card is valid."""
 
@@ -187,7 +187,7 @@ def parse_expiry(month: int, year: int) -> Expiry:
     return Expiry(month, full_year)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Card:
     """A card as its holder gave it.
 

@@ -7,8 +7,9 @@ letters uses them, a dialect that must answer in letters of its own has its own 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from farebox.domain.frozen import frozen
 
 
 class AvsResult(StrEnum):
@@ -50,7 +51,7 @@ class CvcResult(StrEnum):
     """The processor's answer cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checks:
     """Both results of one operation; nothing was sent unless said otherwise."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from farebox.domain.access import Tenant
 from farebox.domain.errors import Conflict, ErrorCode, InvalidRequest
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import AgreementId, CustomerId
 from farebox.domain.operations import Initiator, Reason
 from farebox.domain.tokens import StoredToken, StoredTokenKind
@@ -23,7 +24,7 @@ class AgreementState(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Agreement:
     """What the customer consented to, and the network's id of the transaction it was given with."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from farebox.domain.access import Tenant
 from farebox.domain.facts import Facts
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import CustomerId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Customer:
     """Name, addresses of contact and the merchant's own reference; all but the id may be missing."""
 

@@ -7,8 +7,9 @@ codes) publish for merchants, simplified to what all brands agree on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from farebox.domain.frozen import frozen
 
 
 class DeclineReason(StrEnum):
@@ -142,7 +143,7 @@ def is_soft(reason: DeclineReason) -> bool:
     return ADVICE[reason] in _SOFT_ADVICE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decline:
     """A refusal as we keep it."""
 

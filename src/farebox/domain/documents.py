@@ -6,15 +6,16 @@ of the merchant's own that is unique within its kind, and a state whose moves th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from farebox.domain.access import Tenant
 from farebox.domain.facts import Facts
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import DocumentId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Document:
     """One thing a merchant keeps. `kind` is a word of ours, the same for every dialect."""
 

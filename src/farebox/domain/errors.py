@@ -18,8 +18,9 @@ message is the fixed text of its code. `code` is stable and has an anchor in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from farebox.domain.frozen import frozen
 
 
 class ErrorCode(StrEnum):
@@ -174,7 +175,7 @@ MESSAGES: Mapping[ErrorCode, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One thing that is wrong with a request: where, what kind, and what was expected there."""
 

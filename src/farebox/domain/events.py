@@ -6,11 +6,12 @@ One event per transition (I10), written in the same transaction as the transitio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from farebox.domain.access import Tenant
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import EventId
 
 
@@ -56,7 +57,7 @@ Value = str | int | bool | None
 """What an event may say: never a nested document, never card data."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """One thing that happened to one object.
 

@@ -6,12 +6,12 @@ draft (409 while running, 422 for another request under the same key).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from farebox.domain.access import Tenant
 from farebox.domain.errors import Conflict, ErrorCode, InvalidRequest
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import OperationId
 
 KEEP_DAYS = 30
@@ -27,7 +27,7 @@ class IdempotencyState(StrEnum):
     FINISHED = "finished"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IdempotencyRecord:
     """One remembered request. `answer` is sealed under the idempotency key, which is not stored."""
 

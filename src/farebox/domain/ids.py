@@ -8,6 +8,7 @@ Source: RFC 9562 §5.7 (UUIDv7); Crockford base32, lower case, without i, l, o a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NewType
 
 MerchantId = NewType("MerchantId", str)
@@ -27,9 +28,12 @@ RequestId = NewType("RequestId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 26
-
+ID_ENTROPY = 13
+"""Random bytes that `new_id` takes."""
 
 _PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+# 32 letters divide 256 evenly, so every letter is as likely as any other.
+_LETTERS = _ALPHABET.encode("ascii") * 8
 
 
 def base32(value: int, length: int) -> str:
@@ -38,21 +42,28 @@ def base32(value: int, length: int) -> str:
     return "".join([pairs[value >> shift & 1023] for shift in range((length - 2) * 5, -1, -10)])
 
 
-def new_id(prefix: str, *, unix_ms: int, entropy: bytes, micros: int | None = None) -> str:
-    """Make an id out of the time and 10 random bytes.
+@lru_cache(maxsize=4)
+def _milliseconds(unix_ms: int) -> str:
+    """Write the first ten characters: two zero bits and the time, the same for all ids of a millisecond."""
+    return base32(unix_ms & 0xFFFFFFFFFFFF, 10)
+
+
+def new_id(prefix: str, *, unix_us: int, entropy: bytes) -> str:
+    """Make an id out of the time and random bytes.
 
     Args:
         prefix: what the id names, without the underscore: `tok`, `pay`, `op`.
-        unix_ms: milliseconds since 1970, 48 bits.
-        entropy: 10 random bytes; 74 of the 80 bits are used, 62 with `micros`.
-        micros: microseconds within the millisecond, which put ids of one millisecond in their order
+        unix_us: microseconds since 1970; those within the millisecond put its ids in their order
             (RFC 9562 §6.2, method 3).
+        entropy: 13 random bytes; 62 bits of them are used.
     """
-    random_bits = int.from_bytes(entropy, "big")
-    fraction = random_bits >> 68 & 0xFFF if micros is None else (micros << 12) // 1000
-    uuid = (unix_ms & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | fraction << 64
-    uuid |= 0b10 << 62 | random_bits & 0x3FFFFFFFFFFFFFFF
-    return f"{prefix}_{base32(uuid, _LENGTH)}"
+    unix_ms, micros = divmod(unix_us, 1000)
+    fraction = (micros << 12) // 1000
+    # Four characters hold what is not random but for two bits: version, fraction and variant.
+    version = _PAIRS[0x7 << 6 | fraction >> 6]
+    variant = _PAIRS[(fraction & 63) << 4 | 0b10 << 2 | entropy[12] & 3]
+    random = entropy[:12].translate(_LETTERS).decode()
+    return f"{prefix}_{_milliseconds(unix_ms)}{version}{variant}{random}"
 
 
 def has_shape(text: str, prefix: str) -> bool:

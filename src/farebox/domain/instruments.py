@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from farebox.domain.bank_accounts import AchAccount, BacsAccount, PadAccount, SepaAccount
 from farebox.domain.cards import Card
+from farebox.domain.frozen import frozen
 
 BankAccount = AchAccount | PadAccount | BacsAccount | SepaAccount
 PaymentInstrument = Card | BankAccount
@@ -22,7 +22,7 @@ class InstrumentKind(StrEnum):
     SEPA = "sepa"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BillingAddress:
     """The payer's address, as far as given; sealed wherever it is stored."""
 
@@ -35,7 +35,7 @@ class BillingAddress:
     """ISO 3166-1 alpha-2."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PayerDetails:
     """Personal data shown back to the merchant while the token lives, and never stored in clear."""
 
@@ -43,7 +43,7 @@ class PayerDetails:
     billing_address: BillingAddress | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InstrumentSummary:
     """What may be stored and shown in clear (SEC-04): never more of a number than BIN and last four."""
 

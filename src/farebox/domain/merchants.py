@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from farebox.domain.access import ApiKeyKind, Mode, Scope, Tenant
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import ApiKeyId, MerchantAccountId, MerchantId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Merchant:
     """A tenant. In test mode its clock may be ahead of the wall clock by `clock_offset`."""
 
@@ -26,7 +27,7 @@ class Merchant:
         return Tenant(self.id, self.mode)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MerchantAccount:
     """A merchant's agreement with an acquirer: which processor takes which currencies.
 
@@ -42,7 +43,7 @@ class MerchantAccount:
     names: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApiKey:
     """A credential as stored: a digest, what it may do, and for which protocol it was issued."""
 

@@ -9,7 +9,7 @@ Source of the states: security design §4.1 and §4.2.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ from farebox.domain.access import Tenant
 from farebox.domain.checks import Checks
 from farebox.domain.declines import Decline
 from farebox.domain.facts import Facts
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import OperationId, PaymentId, SingleUseTokenId, StoredTokenId
 from farebox.domain.money import Money
 
@@ -124,7 +125,7 @@ class Reason(StrEnum):
     INCREMENTAL = "incremental"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Approved:
     """The processor said yes.
 
@@ -138,7 +139,7 @@ class Approved:
     network_transaction_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Declined:
     """The issuer or the processor said no; a normal answer."""
 
@@ -148,14 +149,14 @@ class Declined:
     network_transaction_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pending:
     """The processor took it; the result comes later."""
 
     processor_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InDoubt:
     """Nobody knows: a timeout, a cut, or an answer that cannot be read (SEC-22)."""
 
@@ -212,7 +213,7 @@ def movement_of(kind: OperationKind, target_kind: OperationKind | None) -> Movem
             return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operation:
     """One request to a processor, as stored."""
 

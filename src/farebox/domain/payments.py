@@ -11,7 +11,7 @@ the table `_EFFECTS`; the status follows from both, in `status_of`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
@@ -20,6 +20,7 @@ from farebox.domain.checks import Checks
 from farebox.domain.declines import Decline
 from farebox.domain.errors import Conflict, ErrorCode, InvalidRequest
 from farebox.domain.facts import Facts
+from farebox.domain.frozen import evolve, frozen
 from farebox.domain.ids import AgreementId, CustomerId, PaymentId, SingleUseTokenId, StoredTokenId
 from farebox.domain.instruments import InstrumentSummary
 from farebox.domain.operations import Initiator, Movement, OperationKind, OperationState, Reason
@@ -53,7 +54,7 @@ _BEFORE_APPROVAL: Mapping[OperationState, PaymentStatus] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Payment:
     """A payment as stored. Every amount is in minor units of `currency`.
 
@@ -142,7 +143,7 @@ def _uncaptured_status(payment: Payment) -> PaymentStatus:
     return PaymentStatus.AUTHORIZED
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Effect:
     """How a movement changes amounts: what holds it while in flight, and what it adds when approved."""
 
@@ -218,7 +219,7 @@ def release(payment: Payment, movement: Movement, amount_minor: int) -> Payment:
 
 def _add(payment: Payment, signs: Mapping[str, int], amount_minor: int) -> Payment:
     changes = {name: getattr(payment, name) + sign * amount_minor for name, sign in signs.items()}
-    return replace(payment, **changes)
+    return evolve(payment, **changes)
 
 
 def open_with(payment: Payment, state: OperationState, approved_minor: int) -> Payment:
@@ -227,6 +228,6 @@ def open_with(payment: Payment, state: OperationState, approved_minor: int) -> P
     A partial approval authorizes `approved_minor`, which may be less than `amount_minor`.
     """
     if state is not OperationState.APPROVED:
-        return replace(payment, state=state)
+        return evolve(payment, state=state)
     captured = 0 if payment.kind is OperationKind.AUTHORIZATION else approved_minor
-    return replace(payment, state=state, authorized_minor=approved_minor, captured_minor=captured)
+    return evolve(payment, state=state, authorized_minor=approved_minor, captured_minor=captured)

@@ -7,14 +7,14 @@ both say at once when a card is not to be tried again. A gateway that enforces t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from farebox.domain.declines import Advice, Decline
+from farebox.domain.frozen import frozen
 from farebox.domain.operations import OperationState
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RetryLimit:
     """How many declines in a period end the merchant's own attempts with a card."""
 

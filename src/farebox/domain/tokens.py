@@ -10,7 +10,7 @@ Source of the states: security design §4.1.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -18,6 +18,7 @@ from typing import NewType
 
 from farebox.domain.access import Tenant
 from farebox.domain.facts import Facts
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import (
     AgreementId,
     CustomerId,
@@ -88,7 +89,7 @@ class DeclinePolicy(StrEnum):
     SOFT_DECLINE_RETURNS = "soft_decline_returns"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenShape:
     """The form a dialect gives its token strings.
 
@@ -137,7 +138,7 @@ def token_string(shape: TokenShape, random_bytes: Callable[[int], bytes]) -> Tok
     return TokenString(shape.prefix + draw(shape.alphabet, shape.length, random_bytes))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenRules:
     """What a dialect's single-use tokens live by.
 
@@ -168,7 +169,7 @@ class TokenRules:
         return 60 <= lifetime_s <= self.lifetime_max_s
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SealedSingleUse:
     """The sealed parts of a single-use token, each openable and erasable apart from the others."""
 
@@ -179,7 +180,7 @@ class SealedSingleUse:
     cvc: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SingleUseToken:
     """A single-use token as stored; `sealed` is gone once the state is terminal (I13)."""
 
@@ -217,7 +218,7 @@ class StoredTokenState(StrEnum):
     DELETED = "deleted"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SealedReusable:
     """The sealed parts of a stored credential and its wrapped record key."""
 
@@ -229,7 +230,7 @@ class SealedReusable:
     """The token's own string, where its dialect shows it again."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredToken:
     """A reusable payment token or a recurrence token as stored."""
 

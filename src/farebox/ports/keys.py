@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from farebox.domain.access import Mode, Tenant
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import MerchantId
 
 
@@ -20,7 +20,7 @@ class KeyState(StrEnum):
     DESTROYED = "destroyed"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyRecord:
     """One wrapped key (SEC-07). `mac` authenticates every other field against substitution (SEC-08)."""
 
@@ -59,6 +59,10 @@ class KeyRepository(Protocol):
 
     async def usage(self, key_id: bytes) -> int:
         """Count the stored credentials whose record key this key wraps."""
+        ...
+
+    async def in_use(self) -> Sequence[bytes]:
+        """Give the id of every key that a stored credential names."""
         ...
 
 

@@ -8,18 +8,19 @@ that no byte of the request left.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
 from farebox.domain.access import Mode, Tenant
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import OperationId
 from farebox.domain.instruments import InstrumentKind, PayerDetails, PaymentInstrument
 from farebox.domain.money import Money
 from farebox.domain.operations import Initiator, OperationKind, Outcome, Reason
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Capabilities:
     """What a processor can do (security design §4.7)."""
 
@@ -40,7 +41,7 @@ class Capabilities:
     """The sandbox serves test mode only: its approvals must never be taken for money."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessorRequest:
     """One operation, ready to be sent.
 
@@ -112,7 +113,7 @@ class Processor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """Scripted trouble for one of the next requests of a tenant.
 

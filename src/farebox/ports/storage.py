@@ -15,7 +15,7 @@ the database's clock (`uow.now()`), moved forward by the merchant's `clock_offse
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
@@ -26,6 +26,7 @@ from farebox.domain.credentials_on_file import Agreement
 from farebox.domain.customers import Customer
 from farebox.domain.documents import Document
 from farebox.domain.events import Event
+from farebox.domain.frozen import frozen
 from farebox.domain.idempotency import IdempotencyRecord
 from farebox.domain.ids import (
     AgreementId,
@@ -49,7 +50,7 @@ from farebox.ports.keys import KeyRepository
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PageRequest:
     """Which part of a list: newest first, keyed by the id, which is ordered by time.
 
@@ -63,7 +64,7 @@ class PageRequest:
     """Equality on a closed set of columns which each list names."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page(Generic[T]):
     """Some rows, newest first, and whether there are more in the direction asked for."""
 
@@ -345,6 +346,14 @@ class Events(Protocol):
         """List; filters: `type`, `object_id`."""
         ...
 
+    async def newest(self) -> EventId | None:
+        """Give the id of the newest event of all tenants."""
+        ...
+
+    async def exists(self, event_id: EventId) -> bool:
+        """Tell whether an event is here, whoever's it is."""
+        ...
+
     async def purge(self, older_than: datetime, limit: int) -> int: ...
 
 
@@ -552,12 +561,16 @@ class UnitOfWork(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StorageHealth:
     """What `/readyz` and `doctor` ask: is it safe to spend, and if not, why."""
 
     ready: bool
     problems: tuple[str, ...] = ()
+    is_durable: bool = True
+    """False when what the database confirms may be lost: nothing may be spent then."""
+    advice: tuple[str, ...] = ()
+    """What an operator should mend although nothing is lost by it."""
 
 
 class Storage(Protocol):
@@ -574,6 +587,10 @@ class Storage(Protocol):
 
     async def read(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
         """Run `work` on a consistent, committed view, writing nothing."""
+        ...
+
+    async def look_up(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Run `work`, which makes one statement and writes nothing: a look-up needs no transaction."""
         ...
 
     async def health(self) -> StorageHealth:

@@ -13,6 +13,10 @@ class Clock(Protocol):
         """Give the current instant, aware, in UTC."""
         ...
 
+    def wall_us(self) -> int:
+        """Give the current instant in microseconds since 1970."""
+        ...
+
     def monotonic(self) -> float:
         """Give seconds that never run backwards; only differences mean something."""
         ...

@@ -51,7 +51,7 @@ class Vault(Protocol):
 
     def open_single_use(
         self, sealed: SealedSingleUse, *, tenant: Tenant, token_id: SingleUseTokenId, token: TokenString
-    ) -> PaymentInstrument:
+    ) -> tuple[PaymentInstrument, PayerDetails]:
         """Open a single-use payload; the card carries its CVC if `sealed.cvc` is there."""
         ...
 

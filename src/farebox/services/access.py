@@ -99,7 +99,14 @@ class Access:
         label: str = "",
         scopes: frozenset[Scope] | None = None,
     ) -> tuple[ApiKey, str]:
-        """Issue a native key; its string is given here and never again."""
+        """Issue a native key; its string is given here and never again.
+
+        Raises:
+            Forbidden: `scope_missing` when a publishable key is to do more than mint: it stands in pages
+                that everybody can read (SEC-13).
+        """
+        if kind is ApiKeyKind.PUBLISHABLE and scopes is not None and not scopes <= SCOPES_OF_KIND[kind]:
+            raise Forbidden(ErrorCode.SCOPE_MISSING, detail="A publishable key can only mint.")
         string = api_key_string(kind, merchant.mode, self._randomness.bytes(32))
         key = self.key_record(merchant.tenant, kind, "native", string, scopes=scopes, label=label)
 

@@ -1,18 +1,19 @@
-"""Walks the audit's hash chains and tells where one is broken (SEC-11)."""
+"""Says when the audit of a server begins and ends, and walks its hash chains (SEC-11)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from farebox.domain.audit import canonical_bytes
+from farebox.domain.audit import AuditAction, AuditEntry, canonical_bytes
+from farebox.domain.frozen import frozen
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage
+from farebox.ports.system import Clock
 
 _AT_ONCE = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChainReport:
     """What the verifier found in one chain; `broken_at` is the first position that does not fit."""
 
@@ -22,12 +23,37 @@ class ChainReport:
 
 
 class Auditing:
-    """Verifies the audit."""
+    """Opens, closes and verifies the audit."""
 
-    def __init__(self, storage: Storage, secrets: Secrets) -> None:
-        """Take the entries and the key they were chained with."""
+    def __init__(self, storage: Storage, secrets: Secrets, clock: Clock, *, node: str) -> None:
+        """Take the entries, the key they were chained with, and the node that writes them."""
         self._storage = storage
         self._secrets = secrets
+        self._clock = clock
+        self._node = node
+
+    async def start(self) -> None:
+        """Note that this node serves from now on: a start without an end before it was a crash."""
+        await self._note(AuditAction.AUDIT_STARTED)
+
+    async def stop(self) -> None:
+        """Note that this node serves no more."""
+        await self._note(AuditAction.AUDIT_STOPPED)
+
+    async def restored(self) -> None:
+        """Note that the database was found to be older than the ring, and that old tokens died of it."""
+        await self._note(AuditAction.RESTORE_NOTICED)
+
+    async def _note(self, action: AuditAction) -> None:
+        entry = AuditEntry(
+            action=action,
+            at=self._clock.now(),
+            merchant_id=None,
+            actor="farebox",
+            object_id=self._node,
+            why="",
+        )
+        await self._storage.write(lambda uow: uow.audit.append((entry,)))
 
     async def verify(self, progress: Callable[[int], None]) -> list[ChainReport]:
         """Recompute every chain from its first entry."""

@@ -8,7 +8,7 @@ commands and writes results into responses; `application.execute` is the only do
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import ClassVar, Generic, TypeVar
 
@@ -19,6 +19,7 @@ from farebox.domain.customers import Customer
 from farebox.domain.documents import Document
 from farebox.domain.events import Event
 from farebox.domain.facts import Facts
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import (
     AgreementId,
     CheckoutSessionId,
@@ -50,7 +51,7 @@ class Command(Generic[R]):
     scope: ClassVar[Scope | None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Then(Command[R], Generic[Q, R]):
     """Look first, then decide what to do: `first` only reads, and `then` is a pure function of what it gave.
 
@@ -62,7 +63,7 @@ class Then(Command[R], Generic[Q, R]):
     then: Callable[[Q], Command[R]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Give(Command[R]):
     """Give a value: the end of a chain that needs to do nothing more, and the answer of a monitor."""
 
@@ -70,7 +71,7 @@ class Give(Command[R]):
     value: R
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempt(Command[R | None], Generic[R]):
     """Give what `command`, which only reads, gives; nothing where there is no such thing."""
 
@@ -78,7 +79,7 @@ class Attempt(Command[R | None], Generic[R]):
     command: Command[R]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IdempotencyRequest:
     """The caller's key, the kind of request it belongs to, and the whole request in canonical form."""
 
@@ -87,7 +88,7 @@ class IdempotencyRequest:
     canonical: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Context(Generic[R]):
     """What surrounds a command.
 
@@ -103,7 +104,7 @@ class Context(Generic[R]):
     idempotency: IdempotencyRequest | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Executed(Generic[R]):
     """A fresh result and the rendered answer if it was stored (then exactly these bytes are sent)."""
 
@@ -111,7 +112,7 @@ class Executed(Generic[R]):
     answer: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replayed:
     """The first answer of a repeated request, byte for byte."""
 
@@ -121,7 +122,7 @@ class Replayed:
 # --- results ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SingleUseTokenView:
     """A single-use token as its merchant sees it.
 
@@ -135,7 +136,7 @@ class SingleUseTokenView:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredTokenView:
     """A stored credential; `string` is there only in the answer that created it."""
 
@@ -144,7 +145,7 @@ class StoredTokenView:
     string: TokenString | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PaymentView:
     """A payment (or verification, or credit) with its operations, oldest first."""
 
@@ -158,7 +159,7 @@ class PaymentView:
     """The operation this command made, on commands that make one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckoutSessionView:
     """A checkout session as its merchant, or its buyer, sees it.
 
@@ -181,7 +182,7 @@ class CheckoutSessionView:
     """This command has tried to pay, whatever came of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClockView:
     """A test-mode merchant's clock."""
 
@@ -189,14 +190,14 @@ class ClockView:
     offset: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BatchView:
     """What a batch closing settled."""
 
     operations: Sequence[Operation]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessTokenView:
     """A bearer session as it is shown, once."""
 
@@ -208,7 +209,7 @@ class AccessTokenView:
 # --- single-use tokens -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MintSingleUseToken(Command[SingleUseTokenView]):
     """Seal an instrument and give a token for it."""
 
@@ -223,7 +224,7 @@ class MintSingleUseToken(Command[SingleUseTokenView]):
     """What the dialect wants back with it; never card data."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LookAtSingleUseToken(Command[SingleUseTokenView]):
     """Look at a token without any effect (I11)."""
 
@@ -231,7 +232,7 @@ class LookAtSingleUseToken(Command[SingleUseTokenView]):
     token: TokenString
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RevokeSingleUseToken(Command[SingleUseTokenView]):
     """End a token's life now and erase what it stood for."""
 
@@ -242,14 +243,14 @@ class RevokeSingleUseToken(Command[SingleUseTokenView]):
 # --- payments --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromSingleUseToken:
     """Pay with a single-use token."""
 
     token: TokenString
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromStoredToken:
     """Pay with a stored credential; `cvc` is what the customer typed this time."""
 
@@ -259,7 +260,7 @@ class FromStoredToken:
     cvc: Sensitive | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromInstrument:
     """Pay with clear details, for dialects that take them in the payment itself."""
 
@@ -267,7 +268,7 @@ class FromInstrument:
     details: PayerDetails = field(default_factory=PayerDetails)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromKnownToken:
     """Pay with a stored credential that a use case found before; a dialect names credentials by string."""
 
@@ -278,7 +279,7 @@ class FromKnownToken:
 Source = FromSingleUseToken | FromStoredToken | FromInstrument | FromKnownToken
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UniqueReference:
     """A reference that may be used once in a scope for a time, as some gateways check for duplicates."""
 
@@ -288,7 +289,7 @@ class UniqueReference:
     kept: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SaveCredential:
     """Store the instrument of an approved payment."""
 
@@ -303,7 +304,7 @@ class SaveCredential:
     """What the dialect wants back with the credential; never card data."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pay(Command[PaymentView]):
     """Open a payment.
 
@@ -333,7 +334,7 @@ class Pay(Command[PaymentView]):
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FollowUp(Command[PaymentView]):
     """Capture, void or refund.
 
@@ -354,7 +355,7 @@ class FollowUp(Command[PaymentView]):
     """Refuse the reference when it was used in this scope and its time is not over."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AmendPayment(Command[PaymentView]):
     """Change facts of a payment: `facts` replaces the members it names and leaves the others."""
 
@@ -363,7 +364,7 @@ class AmendPayment(Command[PaymentView]):
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetPayment(Command[PaymentView]):
     """Show a payment, a verification or a credit."""
 
@@ -371,7 +372,7 @@ class GetPayment(Command[PaymentView]):
     payment_id: PaymentId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListPayments(Command[Page[PaymentView]]):
     """List payments, newest first; filters as in `ports.storage.Payments.page`."""
 
@@ -383,7 +384,7 @@ class ListPayments(Command[Page[PaymentView]]):
 # --- stored credentials ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoreCredential(Command[StoredTokenView]):
     """Turn a single-use token, which it spends, or clear details into a stored credential."""
 
@@ -399,7 +400,7 @@ class StoreCredential(Command[StoredTokenView]):
     """What the dialect wants back with it; never card data."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetStoredToken(Command[StoredTokenView]):
     """Show a stored credential by its id or its string."""
 
@@ -408,7 +409,7 @@ class GetStoredToken(Command[StoredTokenView]):
     with_deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListStoredTokens(Command[Page[StoredTokenView]]):
     """List active stored credentials, or all of them, newest first."""
 
@@ -417,7 +418,7 @@ class ListStoredTokens(Command[Page[StoredTokenView]]):
     with_deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ShowTokenStrings(Command[Mapping[StoredTokenId, TokenString]]):
     """Show the strings of active stored credentials again; those that were never sealed are left out.
 
@@ -428,7 +429,7 @@ class ShowTokenStrings(Command[Mapping[StoredTokenId, TokenString]]):
     token_ids: Sequence[StoredTokenId]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpdateStoredToken(Command[StoredTokenView]):
     """Change label, metadata, customer or the card's expiry; what is None stays."""
 
@@ -442,7 +443,7 @@ class UpdateStoredToken(Command[StoredTokenView]):
     facts: Facts | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeleteStoredToken(Command[StoredTokenView]):
     """Erase a stored credential."""
 
@@ -452,7 +453,7 @@ class DeleteStoredToken(Command[StoredTokenView]):
     """What the dialect wants back with its end, beside the facts it has; never card data."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateAgreement(Command[Agreement]):
     """Record what the customer consented to; `network_transaction_id` for one made elsewhere."""
 
@@ -467,7 +468,7 @@ class CreateAgreement(Command[Agreement]):
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetAgreement(Command[Agreement]):
     """Show an agreement."""
 
@@ -475,7 +476,7 @@ class GetAgreement(Command[Agreement]):
     agreement_id: AgreementId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListAgreements(Command[Page[Agreement]]):
     """List agreements, newest first."""
 
@@ -483,7 +484,7 @@ class ListAgreements(Command[Page[Agreement]]):
     page: PageRequest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EndAgreement(Command[Agreement]):
     """End an agreement: its recurrence tokens are refused from now on."""
 
@@ -494,7 +495,7 @@ class EndAgreement(Command[Agreement]):
 # --- customers and events --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateCustomer(Command[Customer]):
     """Store a customer."""
 
@@ -508,7 +509,7 @@ class CreateCustomer(Command[Customer]):
     """What the dialect wants back with it; never card data."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetCustomer(Command[Customer]):
     """Show a customer."""
 
@@ -516,7 +517,7 @@ class GetCustomer(Command[Customer]):
     customer_id: CustomerId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListCustomers(Command[Page[Customer]]):
     """List customers, newest first."""
 
@@ -524,7 +525,7 @@ class ListCustomers(Command[Page[Customer]]):
     page: PageRequest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpdateCustomer(Command[Customer]):
     """Change a customer; what is not in `changes` stays, None clears.
 
@@ -538,7 +539,7 @@ class UpdateCustomer(Command[Customer]):
     facts: Facts | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeleteCustomer(Command[Customer]):
     """Delete a customer and every credential stored for them."""
 
@@ -546,7 +547,7 @@ class DeleteCustomer(Command[Customer]):
     customer_id: CustomerId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetEvent(Command[Event]):
     """Show one event."""
 
@@ -554,7 +555,7 @@ class GetEvent(Command[Event]):
     event_id: EventId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListEvents(Command[Page[Event]]):
     """List what happened, newest first."""
 
@@ -565,7 +566,7 @@ class ListEvents(Command[Page[Event]]):
 # --- documents and sessions ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateDocument(Command[Document]):
     """Keep a thing beside payments; `name` is unique within its kind."""
 
@@ -577,7 +578,7 @@ class CreateDocument(Command[Document]):
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetDocument(Command[Document]):
     """Show a document by its id, or by its name when `by_name`."""
 
@@ -587,7 +588,7 @@ class GetDocument(Command[Document]):
     by_name: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListDocuments(Command[Page[Document]]):
     """List documents of a kind, newest first; filters: `parent_id`, `state`, `name`."""
 
@@ -596,7 +597,7 @@ class ListDocuments(Command[Page[Document]]):
     page: PageRequest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpdateDocument(Command[Document]):
     """Change a document that was just read; what is None stays.
 
@@ -612,7 +613,7 @@ class UpdateDocument(Command[Document]):
     parent_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeleteDocument(Command[Document]):
     """Delete a document; with `frees_name` another one may take its name."""
 
@@ -622,7 +623,7 @@ class DeleteDocument(Command[Document]):
     frees_name: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IssueAccessToken(Command[AccessTokenView]):
     """Give a bearer string for the caller's key, with all of the key's scopes, for at most an hour."""
 
@@ -635,7 +636,7 @@ class IssueAccessToken(Command[AccessTokenView]):
 # --- checkout sessions ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateCheckoutSession(Command[CheckoutSessionView]):
     """Make an order that a buyer is sent to pay.
 
@@ -667,7 +668,7 @@ class CreateCheckoutSession(Command[CheckoutSessionView]):
     address_of: Callable[[CheckoutSessionId], str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PayNewCheckoutSession(Command[CheckoutSessionView]):
     """Make a session and pay it at once with a stored credential, as merchants do when no buyer is there.
 
@@ -683,7 +684,7 @@ class PayNewCheckoutSession(Command[CheckoutSessionView]):
     """Refuse the reference when it was used in this scope and its time is not over."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetCheckoutSession(Command[CheckoutSessionView]):
     """Show a session to its merchant, with the strings of the tokens it stored."""
 
@@ -691,7 +692,7 @@ class GetCheckoutSession(Command[CheckoutSessionView]):
     session_id: CheckoutSessionId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListCheckoutSessions(Command[Page[CheckoutSessionView]]):
     """List sessions, newest first; filters: `state`, `reference`, `customer_id`, `payment_id`.
 
@@ -703,7 +704,7 @@ class ListCheckoutSessions(Command[Page[CheckoutSessionView]]):
     page: PageRequest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpdateCheckoutSession(Command[CheckoutSessionView]):
     """Change what is asked of the buyer; what is None stays.
 
@@ -724,7 +725,7 @@ class UpdateCheckoutSession(Command[CheckoutSessionView]):
     note: Facts = field(default_factory=dict[str, object])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LockCheckoutSession(Command[CheckoutSessionView]):
     """Keep the buyer from paying while the order changes; `session.lock_id` names the lock.
 
@@ -735,7 +736,7 @@ class LockCheckoutSession(Command[CheckoutSessionView]):
     note: Facts = field(default_factory=dict[str, object])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CancelCheckoutSession(Command[CheckoutSessionView]):
     """End a session that is not being paid; one that was authorized is voided first.
 
@@ -747,7 +748,7 @@ class CancelCheckoutSession(Command[CheckoutSessionView]):
     note: Facts = field(default_factory=dict[str, object])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ViewCheckoutSession(Command[CheckoutSessionView]):
     """Show a session to the buyer who has its address; `visits` notes it in the session's history."""
 
@@ -758,7 +759,7 @@ class ViewCheckoutSession(Command[CheckoutSessionView]):
     note: Facts = field(default_factory=dict[str, object])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PayCheckoutSession(Command[CheckoutSessionView]):
     """Try to pay the session whose address the buyer has.
 
@@ -777,7 +778,7 @@ class PayCheckoutSession(Command[CheckoutSessionView]):
     note: Facts = field(default_factory=dict[str, object])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AbandonCheckoutSession(Command[CheckoutSessionView]):
     """Leave: the buyer ends the session; one that has ended stays as it is."""
 
@@ -788,7 +789,7 @@ class AbandonCheckoutSession(Command[CheckoutSessionView]):
 # --- the sandbox -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MoveClock(Command[ClockView]):
     """Move a test-mode merchant's clock forward by a duration; zero only reads it."""
 
@@ -796,7 +797,7 @@ class MoveClock(Command[ClockView]):
     forward: timedelta = timedelta(0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AddFault(Command[Fault]):
     """Script trouble for the tenant's next requests to the sandbox acquirer."""
 
@@ -804,14 +805,14 @@ class AddFault(Command[Fault]):
     fault: Fault
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClearFaults(Command[None]):
     """Forget the tenant's scripted trouble."""
 
     scope: ClassVar[Scope | None] = Scope.SANDBOX_WRITE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CloseBatch(Command[BatchView]):
     """Close the acquirer's batch now: captures and refunds settle, bank debits get their result."""
 

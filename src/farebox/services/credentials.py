@@ -45,6 +45,7 @@ from farebox.services.commands import (
     StoredTokenView,
     UpdateStoredToken,
 )
+from farebox.services.durability import Durability
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
 from farebox.services.tokenization import explain_refusal
@@ -69,6 +70,7 @@ class Credentials:
         ids: Ids,
         telemetry: Telemetry,
         bin_length: int,
+        durability: Durability,
     ) -> None:
         """Take what it works with."""
         self._storage = storage
@@ -78,6 +80,7 @@ class Credentials:
         self._ids = ids
         self._telemetry = telemetry
         self._bin_length = bin_length
+        self._durability = durability
 
     async def store(
         self,
@@ -95,6 +98,7 @@ class Credentials:
                 agreement.
             NotFound: no such token, customer or agreement.
         """
+        self._durability.require()
         tenant = context.principal.tenant
         await self._vaulting.prepare(tenant)
         _check_network_transaction_id(command.network_transaction_id)
@@ -199,7 +203,12 @@ class Credentials:
         await uow.tokens.settle(token.id, tenant, operation_id)
         return [
             self._ids.event(
-                type_, tenant, token.id, at=self._clock.now(), sequence=sequence, data={"by": "store"}
+                type_,
+                tenant,
+                token.id,
+                at=self._clock.now(),
+                sequence=sequence,
+                data={"by": "store", "dialect": context.dialect},
             )
             for sequence, type_ in (
                 (2, EventType.SINGLE_USE_TOKEN_RESERVED),

@@ -7,12 +7,13 @@ that concurrent follow-ups can never exceed what there is (I7); the second moves
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from farebox.domain.errors import Conflict, ErrorCode, FareboxError, InvalidRequest, NotFound
 from farebox.domain.events import Event
 from farebox.domain.facts import check_facts
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import OperationId
 from farebox.domain.instruments import PaymentInstrument
 from farebox.domain.money import Money
@@ -32,6 +33,7 @@ from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
 from farebox.services.commands import Context, FollowUp, PaymentView
+from farebox.services.durability import Durability
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger, Recorded
@@ -42,7 +44,7 @@ from farebox.services.vaulting import Permit, Vaulting
 from farebox.services.views import payment_view
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Started:
     """The first transaction's result."""
 
@@ -68,6 +70,7 @@ class FollowUps:
         routing: Routing,
         ledger: Ledger,
         submission: Submission,
+        durability: Durability,
     ) -> None:
         """Take what it works with."""
         self._storage = storage
@@ -78,6 +81,7 @@ class FollowUps:
         self._routing = routing
         self._ledger = ledger
         self._submission = submission
+        self._durability = durability
 
     async def follow_up(
         self, command: FollowUp, context: Context[PaymentView], claim: Claim[PaymentView]
@@ -91,6 +95,7 @@ class FollowUps:
                 `operation_unsupported`.
             Unavailable: nothing was sent, or `commit_unknown`.
         """
+        self._durability.require()
         operation_id = OperationId(self._ids.new("op"))
         now = self._clock.now()
         deadline = self._clock.monotonic() + SEND_WITHIN_S

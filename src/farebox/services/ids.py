@@ -7,7 +7,7 @@ from datetime import datetime
 
 from farebox.domain.access import Tenant
 from farebox.domain.events import Event, EventType, Value
-from farebox.domain.ids import EventId, new_id
+from farebox.domain.ids import ID_ENTROPY, EventId, new_id
 from farebox.domain.tokens import TokenShape, TokenString, token_string
 from farebox.ports.system import Clock, Randomness
 
@@ -22,8 +22,7 @@ class Ids:
 
     def new(self, prefix: str) -> str:
         """Make an id with this prefix: `pay`, `op`, `tok`."""
-        unix_ms, micros = divmod(int(self._clock.now().timestamp() * 1_000_000), 1000)
-        return new_id(prefix, unix_ms=unix_ms, micros=micros, entropy=self._randomness.bytes(10))
+        return new_id(prefix, unix_us=self._clock.wall_us(), entropy=self._randomness.bytes(ID_ENTROPY))
 
     def token(self, shape: TokenShape) -> TokenString:
         """Draw a token string in a dialect's shape (SEC-16)."""

@@ -8,13 +8,13 @@ is compensated by a reversal (R4).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from farebox.domain.declines import is_soft
 from farebox.domain.errors import ErrorCode, NotFound
 from farebox.domain.events import Event, EventType, Value
+from farebox.domain.frozen import evolve, frozen
 from farebox.domain.operations import (
     TERMINAL,
     TRANSITIONS,
@@ -46,7 +46,7 @@ _EVENT_TYPES: Mapping[OperationState, EventType] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recorded:
     """The books after an answer. `first` is False when somebody had closed the operation before."""
 
@@ -92,7 +92,7 @@ class Ledger:
             data=data,
         )
 
-    def token_event(self, type_: EventType, operation: Operation, sequence: int) -> Event:
+    def token_event(self, type_: EventType, operation: Operation, payment: Payment, sequence: int) -> Event:
         """Tell what happened to the single-use token of an operation."""
         return self._ids.event(
             type_,
@@ -100,7 +100,7 @@ class Ledger:
             operation.token_id or "",
             at=self._clock.now(),
             sequence=sequence,
-            data={"operation_id": operation.id},
+            data={"operation_id": operation.id, "dialect": payment.dialect},
         )
 
     async def record(
@@ -129,7 +129,7 @@ class Ledger:
         after = _after(operation, answer, TRANSITIONS[operation.state][event], self._clock.now())
         returns_token = _returns_token(after, policy)
         if returns_token:
-            after = replace(after, consumes_token=False)
+            after = evolve(after, consumes_token=False)
         moved = await (
             uow.operations.doubt(after)
             if after.state is OperationState.IN_DOUBT
@@ -139,7 +139,7 @@ class Ledger:
             return await self._too_late(uow, operation, answer)
         payment = await self._update(uow, after, payment)
         events = [self.operation_event(after, payment)]
-        events += await self._token(uow, operation, after, clock_offset, returns_token=returns_token)
+        events += await self._token(uow, operation, after, payment, clock_offset, returns_token=returns_token)
         await uow.events.append(events)
         return Recorded(after, payment, tuple(events))
 
@@ -149,17 +149,17 @@ class Ledger:
         if not await uow.payments.update(payment):
             current = await _lock(uow, after)
             if known is not None:
-                current = replace(current, saved_token_id=known.saved_token_id)
+                current = evolve(current, saved_token_id=known.saved_token_id)
             payment = _with_answer(current, after)
             if not await uow.payments.update(payment):
                 raise AssertionError("a payment changed while its row was locked")
-        return replace(payment, version=payment.version + 1)
+        return evolve(payment, version=payment.version + 1)
 
     async def _too_late(
         self, uow: UnitOfWork, operation: Operation, answer: Outcome | OperationEvent
     ) -> Recorded:
         if isinstance(answer, Approved):
-            await uow.operations.compensate(replace(operation, processor_id=answer.processor_id))
+            await uow.operations.compensate(evolve(operation, processor_id=answer.processor_id))
         current = await uow.operations.find(operation.tenant, operation.id)
         payment = await uow.payments.find(operation.tenant, operation.payment_id)
         if current is None or payment is None:
@@ -171,6 +171,7 @@ class Ledger:
         uow: UnitOfWork,
         before: Operation,
         after: Operation,
+        payment: Payment,
         clock_offset: timedelta,
         *,
         returns_token: bool,
@@ -187,9 +188,9 @@ class Ledger:
             state = await uow.tokens.give_back(before.token_id, before.tenant, before.id, clock_offset)
             if returns_token and state is TokenState.MINTED:
                 await uow.tokens.erase_cvc(before.token_id, before.tenant)
-            return [self.token_event(_GIVEN_BACK[state], before, 3)] if state else []
+            return [self.token_event(_GIVEN_BACK[state], before, payment, 3)] if state else []
         if await uow.tokens.settle(before.token_id, before.tenant, before.id):
-            return [self.token_event(EventType.SINGLE_USE_TOKEN_SPENT, before, 3)]
+            return [self.token_event(EventType.SINGLE_USE_TOKEN_SPENT, before, payment, 3)]
         return []
 
 
@@ -246,7 +247,7 @@ def _after(
             changes["processor_id"] = answer.processor_id
         case _:
             pass
-    return replace(operation, **changes)
+    return evolve(operation, **changes)
 
 
 def _with_answer(payment: Payment, operation: Operation) -> Payment:
@@ -255,7 +256,7 @@ def _with_answer(payment: Payment, operation: Operation) -> Payment:
     if movement is not None:
         return _followed_up(payment, operation, movement)
     opened = open_with(payment, operation.state, operation.approved_minor)
-    return replace(
+    return evolve(
         opened,
         checks=operation.checks,
         decline=operation.decline,

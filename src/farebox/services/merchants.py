@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from farebox.domain.access import ApiKeyKind, Mode, Tenant, api_key_string
 from farebox.domain.audit import AuditAction, AuditEntry
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import MerchantAccountId, MerchantId
 from farebox.domain.merchants import ApiKey, Merchant, MerchantAccount
 from farebox.domain.tokens import draw
@@ -20,7 +20,7 @@ _URL_SAFE = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _HEX = "0123456789abcdef"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credential:
     """One credential as it is shown, once: the fields a program needs, and the string that is presented.
 

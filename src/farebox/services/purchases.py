@@ -14,7 +14,7 @@ sends twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -32,6 +32,7 @@ from farebox.domain.errors import (
 )
 from farebox.domain.events import Event, EventType
 from farebox.domain.facts import check_facts
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import AgreementId, OperationId, PaymentId, StoredTokenId
 from farebox.domain.instruments import InstrumentSummary, PayerDetails, PaymentInstrument, summary_of
 from farebox.domain.operations import (
@@ -74,6 +75,7 @@ from farebox.services.commands import (
     SaveCredential,
     StoredTokenView,
 )
+from farebox.services.durability import Durability
 from farebox.services.idempotency import Claim
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger, Recorded
@@ -103,7 +105,7 @@ class Alongside(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Plan:
     """What is decided before the first transaction."""
 
@@ -117,7 +119,7 @@ class _Plan:
     envelope: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Credential:
     """What the source of a payment turned out to be."""
 
@@ -127,7 +129,7 @@ class _Credential:
     agreement: Agreement | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Reserved:
     """The first transaction's result."""
 
@@ -140,7 +142,7 @@ class _Reserved:
     """Why it is not sent at all: the card was declined too often."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Kept:
     """A credential about to be stored with an approved payment."""
 
@@ -165,6 +167,7 @@ class Purchases:
         routing: Routing,
         ledger: Ledger,
         submission: Submission,
+        durability: Durability,
         bin_length: int,
     ) -> None:
         """Take what it works with."""
@@ -177,6 +180,7 @@ class Purchases:
         self._routing = routing
         self._ledger = ledger
         self._submission = submission
+        self._durability = durability
         self._bin_length = bin_length
 
     async def pay(
@@ -200,6 +204,7 @@ class Purchases:
             InvalidRequest: the processor takes no such operation, instrument or currency.
             Unavailable: nothing was sent; or `commit_unknown`, when the answer could not be recorded.
         """
+        self._durability.require()
         plan = await self._plan(command, context)
         reserved = await self._storage.write(
             lambda uow: self._reserve(uow, command, context, claim, plan, alongside)
@@ -276,7 +281,8 @@ class Purchases:
         await uow.operations.insert(operation)
         events = [self._ledger.operation_event(operation, payment)]
         if operation.consumes_token:
-            events.append(self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, 2))
+            reserved = self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, payment, 2)
+            events.append(reserved)
         if alongside is not None:
             events += await alongside.reserve(uow, payment)
         await uow.events.append(events)

@@ -138,7 +138,7 @@ class Tokenization:
         """
         principal = context.principal
         mac = self._mac(command.token, principal)
-        token = await self._storage.read(lambda uow: uow.tokens.find(principal.tenant, mac))
+        token = await self._storage.look_up(lambda uow: uow.tokens.find(principal.tenant, mac))
         if token is None:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND, param="token")
         return self._view(token, command.token, principal)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from farebox.domain.frozen import frozen
 from farebox.ports.processors import Processor, Sandbox
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage
@@ -21,6 +22,7 @@ from farebox.services.checkout import Checkout
 from farebox.services.credentials import Credentials
 from farebox.services.customers import Customers
 from farebox.services.documents import Documents
+from farebox.services.durability import Durability
 from farebox.services.follow_ups import FollowUps
 from farebox.services.ids import Ids
 from farebox.services.ledger import Ledger
@@ -45,7 +47,7 @@ class Parts:
     application: Callable[..., Application] = Application
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UseCases:
     """The door, and what background jobs and commands need beside it."""
 
@@ -54,6 +56,7 @@ class UseCases:
     recovery: Recovery
     sandbox: SandboxCommands
     checkout: Checkout
+    durability: Durability
 
 
 def build_use_cases(
@@ -92,6 +95,7 @@ def build_use_cases(
     ledger = parts.ledger(clock, ids, keeps_cvc=keeps_cvc)
     submission = parts.submission(clock, telemetry)
     routing = Routing(processors, storage, clock)
+    durability = Durability(storage)
     tokenization = Tokenization(
         storage=storage,
         vaulting=vaulting,
@@ -111,6 +115,7 @@ def build_use_cases(
         routing=routing,
         ledger=ledger,
         submission=submission,
+        durability=durability,
         bin_length=bin_length,
     )
     follow_ups = FollowUps(
@@ -122,6 +127,7 @@ def build_use_cases(
         routing=routing,
         ledger=ledger,
         submission=submission,
+        durability=durability,
     )
     credentials = Credentials(
         storage=storage,
@@ -131,6 +137,7 @@ def build_use_cases(
         ids=ids,
         telemetry=telemetry,
         bin_length=bin_length,
+        durability=durability,
     )
     recovery = parts.recovery(
         storage=storage,
@@ -174,7 +181,7 @@ def build_use_cases(
     application = parts.application(
         handlers, storage=storage, secrets=secrets, clock=clock, telemetry=telemetry
     )
-    return UseCases(application, tokenization, recovery, sandbox_commands, checkout)
+    return UseCases(application, tokenization, recovery, sandbox_commands, checkout, durability)
 
 
 def _handlers(

@@ -6,13 +6,13 @@ is committed with the transaction that granted it; only after that does the call
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from farebox.domain.access import Principal, Tenant
 from farebox.domain.audit import AuditAction, AuditEntry
 from farebox.domain.cards import Card, parse_cvc
 from farebox.domain.errors import ErrorCode, NotFound
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import OperationId, RequestId, SingleUseTokenId, StoredTokenId
 from farebox.domain.instruments import PayerDetails, PaymentInstrument
 from farebox.domain.operations import Operation
@@ -24,7 +24,7 @@ from farebox.ports.telemetry import Telemetry
 from farebox.ports.vault import Vault
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Permit:
     """Proof that an opening has its audit entry; made by `Vaulting.permit` only."""
 
@@ -126,10 +126,7 @@ class Vaulting:
         if token.sealed is None or permit.object_id != token.id:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND)
         self._telemetry.instrument_opened(permit.purpose)
-        instrument = self._vault.open_single_use(
-            token.sealed, tenant=token.tenant, token_id=token.id, token=string
-        )
-        return instrument, self.details_of_single_use(token, string) or PayerDetails()
+        return self._vault.open_single_use(token.sealed, tenant=token.tenant, token_id=token.id, token=string)
 
     def details_of_single_use(self, token: SingleUseToken, string: TokenString) -> PayerDetails | None:
         """Show what a look may show; the number stays sealed, so this is no opening."""

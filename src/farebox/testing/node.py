@@ -61,6 +61,7 @@ class Node:
     tokenization: Tokenization
     recovery: Recovery
     checkout: Checkout
+    access: Access
     telemetry: SilentTelemetry
 
 
@@ -92,5 +93,10 @@ def build_node(
         parts=parts,
     )
     return Node(
-        use_cases.application, use_cases.tokenization, use_cases.recovery, use_cases.checkout, telemetry
+        use_cases.application,
+        use_cases.tokenization,
+        use_cases.recovery,
+        use_cases.checkout,
+        access,
+        telemetry,
     )

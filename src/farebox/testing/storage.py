@@ -103,6 +103,10 @@ class SimulatedStorage:
         await self._sky.point()
         return _drive(work(self._database.unit_of_work))
 
+    async def look_up(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Run a work of one statement."""
+        return await self.read(work)
+
     async def health(self) -> StorageHealth:
         """Be well."""
         return StorageHealth(ready=True)

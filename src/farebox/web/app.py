@@ -7,12 +7,13 @@ the main listener, where the native API also stands at the root.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from time import perf_counter
 
 from farebox.dialects.dialect import WireRequest, WireResponse
 from farebox.dialects.engine import UNMATCHED, Engine
 from farebox.domain.errors import ErrorCode, FareboxError, LimitExceeded
+from farebox.domain.frozen import frozen
 from farebox.web.limits import Limits
 from farebox.web.wire import (
     Disconnected,
@@ -27,7 +28,7 @@ from farebox.web.wire import (
 MAIN = "native"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answered:
     """One answered request, as metrics and the access log want it: no path, no address, no name."""
 
@@ -42,7 +43,7 @@ class Answered:
 Page = Callable[[Scope], Awaitable[WireResponse]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mounts:
     """Where dialects are reached besides `/<dialect>` on the main listener."""
 
@@ -71,9 +72,15 @@ class App:
         self._on_request = on_request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request of any ASGI server."""
         if scope["type"] != "http":
             return
+        response = await self.answer(scope, receive)
+        if response is not None:
+            await respond(send, response, has_body=scope["method"] != "HEAD")
+
+    async def answer(self, scope: Scope, receive: Receive, body: bytes | None = None) -> WireResponse | None:
+        """Answer one request, whose body may be there already; nothing when its caller went away."""
         started = perf_counter()
         method: str = scope["method"]
         if method == "HEAD":
@@ -86,14 +93,14 @@ class App:
         else:
             name = engine.dialect.name
             try:
-                response = await self._ask(engine, method, path, prefix, scope, headers, receive)
+                response = await self._ask(engine, method, path, prefix, scope, headers, receive, body)
             except Disconnected:
-                return
-        await respond(send, response, has_body=scope["method"] != "HEAD")
+                return None
         duration_s = perf_counter() - started
         self._on_request(
             Answered(name, method, response.route, response.status, duration_s, response.request_id)
         )
+        return response
 
     def _choose(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[Engine | None, str, str]:
         """Give the engine, the mount prefix and the path below it; no engine for an operator's page."""
@@ -123,14 +130,15 @@ class App:
         scope: Scope,
         headers: dict[bytes, bytes],
         receive: Receive,
+        body: bytes | None,
     ) -> WireResponse:
         limits = self._limits
         try:
             query: bytes = scope["query_string"]
             if len(path) + len(query) > limits.target_bytes:
                 raise LimitExceeded(ErrorCode.URI_TOO_LONG)
-            body = await read_body(
-                receive, headers, bytes_max=limits.body_bytes, timeout_s=limits.body_timeout_s
+            whole = await read_body(
+                receive, headers, body, bytes_max=limits.body_bytes, timeout_s=limits.body_timeout_s
             )
         except FareboxError as error:
             response = engine.refuse(error, engine.new_request_id(), UNMATCHED)
@@ -138,4 +146,4 @@ class App:
                 response.headers.append((b"connection", b"close"))
             return response
         base_url = f"{scope['scheme']}://{headers.get(b'host', b'').decode('latin-1')}{prefix}"
-        return await engine.handle(WireRequest(method, path, query, headers, body, base_url))
+        return await engine.handle(WireRequest(method, path, query, headers, whole, base_url))

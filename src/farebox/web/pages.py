@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from ipaddress import ip_address
@@ -13,6 +12,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from farebox.dialects.codec import encode
 from farebox.dialects.dialect import PageView, WireResponse
+from farebox.domain.frozen import frozen
 from farebox.web.app import Page
 from farebox.web.health import Readiness
 from farebox.web.wire import Scope
@@ -25,7 +25,7 @@ _POLICY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ErrorText:
     """One row of the table of errors."""
 

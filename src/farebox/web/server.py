@@ -7,22 +7,24 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from farebox.dialects.dialect import WireResponse
 from farebox.domain.errors import ConfigurationError, ErrorCode
-from farebox.web.app import App
+from farebox.domain.frozen import frozen
 from farebox.web.limits import Limits
+from farebox.web.wire import Receive, Scope
 
 _BACKLOG = 2048
 # TLS 1.2 with authenticated encryption and forward secrecy only; TLS 1.3 has nothing else (SEC-09).
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listener:
     """A port, and the dialect at its root; none is the main listener."""
 
@@ -30,7 +32,7 @@ class Listener:
     dialect: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tls:
     """Paths of a PEM certificate chain and its key."""
 
@@ -67,42 +69,116 @@ def open_sockets(host: str, listeners: Sequence[Listener]) -> list[tuple[Listene
     return opened
 
 
-def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
-    class BoundedProtocol(HttpToolsProtocol):
-        """Refuses heads that are too large and lets `sweep` find those that take too long."""
+class Answering(Protocol):
+    """An application that answers whole requests; `app.App` is one."""
 
-        head_since: float | None = None
-        head_received = 0
-        """Bytes of segments that came before the head was whole."""
-        segment = 0
+    async def answer(self, scope: Scope, receive: Receive, body: bytes | None) -> WireResponse | None:
+        """Answer a request, whose body is given if it came with the head; nothing for one who left."""
+        ...
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            self.head_since = self.loop.time()
-            super().connection_made(transport)
 
-        def data_received(self, data: bytes) -> None:
-            self.segment = len(data)
-            super().data_received(data)
-            if self.head_since is not None:
-                self.head_received += self.segment
-                if self.head_received > limits.head_bytes:
-                    self.send_400_response("The request's headers are too large.")
+async def _exchange(
+    app: Answering, cycle: RequestResponseCycle, scope: Any, receive: Any, send: object
+) -> None:
+    """Answer one request in one piece, as far as it came in one.
 
-        def on_message_begin(self) -> None:
-            self.head_since, self.head_received = self.loop.time(), 0
-            super().on_message_begin()
+    This is what uvicorn runs in place of an ASGI application: head and body as two messages are two
+    packets, each of which wakes the caller up.
+    """
+    body = None if cycle.more_body else bytes(cycle.body)
+    response = await app.answer(scope, receive, body)
+    if response is None or cycle.disconnected:
+        return
+    if cycle.flow.write_paused:
+        await cycle.flow.drain()
+    if not cycle.disconnected:
+        _write(cycle, response)
 
-        def on_headers_complete(self) -> None:
-            self.head_since = None
-            if len(self.headers) > limits.headers or (
-                self.head_received + self.segment > limits.head_bytes
-                and sum(len(name) + len(value) for name, value in self.headers) > limits.head_bytes
-            ):
-                # Becomes a 400 in the parser's caller.
-                raise ValueError
-            super().on_headers_complete()
 
-    return BoundedProtocol
+def _write(cycle: RequestResponseCycle, response: WireResponse) -> None:
+    """Write an answer whole, and end the exchange as uvicorn does."""
+    headers = [*cycle.default_headers, *response.headers]
+    if response.status != 204:
+        headers.append((b"content-length", b"%d" % len(response.body)))
+    if (b"connection", b"close") in headers:
+        cycle.keep_alive = False
+    elif not cycle.keep_alive:
+        headers.append((b"connection", b"close"))
+    lines = [name + b": " + value + b"\r\n" for name, value in headers]
+    head = STATUS_LINE[response.status] + b"".join(lines)
+    if head.count(b"\n") != len(headers) + 1:
+        raise ValueError("a header holds a line break")
+    cycle.response_started = cycle.response_complete = True
+    body = b"" if cycle.scope["method"] == "HEAD" else response.body
+    cycle.transport.write(head + b"\r\n" + body)
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Refuses heads that are too large and knows when its caller takes too long.
+
+    A timer for every answer would cost more than looking through all connections once a second.
+    """
+
+    limits: Limits
+    head_since: float | None = None
+    idle_since: float | None = None
+    head_received = 0
+    """Bytes of segments that came before the head was whole."""
+    segment = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a head."""
+        self.head_since = self.loop.time()
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Read a segment."""
+        self.segment = len(data)
+        super().data_received(data)
+        if self.head_since is not None:
+            self.head_received += self.segment
+            if self.head_received > self.limits.head_bytes:
+                self.send_400_response("The request's headers are too large.")
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self.head_since, self.head_received, self.idle_since = self.loop.time(), 0, None
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Judge the head, and let the application answer."""
+        self.head_since = None
+        limits = self.limits
+        if len(self.headers) > limits.headers or (
+            self.head_received + self.segment > limits.head_bytes
+            and sum(len(name) + len(value) for name, value in self.headers) > limits.head_bytes
+        ):
+            # Becomes a 400 in the parser's caller.
+            raise ValueError
+        super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, partial(_exchange, app, cycle))
+
+    def on_response_complete(self) -> None:
+        """Go on with a request that was sent ahead, or begin to wait for one."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.idle_since = self.loop.time()
+
+    def is_overdue(self, now: float) -> bool:
+        """Tell whether its caller has let it wait too long, for a head or for another request."""
+        if self.head_since is not None:
+            return now - self.head_since > self.limits.head_timeout_s
+        return self.idle_since is not None and now - self.idle_since > self.limits.keep_alive_s
 
 
 class FareboxServer(Server):
@@ -143,20 +219,21 @@ class FareboxServer(Server):
         self._announce()
 
 
-def build_server(app: App, *, limits: Limits, tls: Tls | None) -> FareboxServer:
+def build_server(app: Answering, *, limits: Limits, tls: Tls | None) -> FareboxServer:
     """Put the application on uvicorn."""
     server: FareboxServer
+    protocol: type[BoundedProtocol] = type("Protocol", (BoundedProtocol,), {"limits": limits})
 
     async def sweep() -> None:
-        """Close connections whose head has not come in time."""
-        deadline = asyncio.get_running_loop().time() - limits.head_timeout_s
-        for connection in tuple(server.server_state.connections):
-            since: float | None = getattr(connection, "head_since", None)
-            if since is not None and since < deadline:
+        """Close connections whose caller takes too long."""
+        now = asyncio.get_running_loop().time()
+        connections: set[Any] = server.server_state.connections
+        for connection in tuple(connections):
+            if isinstance(connection, BoundedProtocol) and connection.is_overdue(now):
                 connection.transport.close()
 
     options: Mapping[str, Any] = {
-        "http": _protocol(limits),
+        "http": protocol,
         "loop": "uvloop",
         "lifespan": "off",
         "interface": "asgi3",
@@ -171,7 +248,8 @@ def build_server(app: App, *, limits: Limits, tls: Tls | None) -> FareboxServer:
         "callback_notify": sweep,
         "timeout_notify": 1,
     }
-    config = Config(app, **options)
+    served: Any = app  # never called: `_exchange` asks it
+    config = Config(served, **options)
     if tls is not None:
         config.load()
         config.ssl = _tls_context(tls)

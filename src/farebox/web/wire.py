@@ -27,13 +27,19 @@ class BodyTimeout(LimitExceeded):
 
 
 async def read_body(
-    receive: Receive, headers: dict[bytes, bytes], *, bytes_max: int, timeout_s: float
+    receive: Receive,
+    headers: dict[bytes, bytes],
+    arrived: bytes | None = None,
+    *,
+    bytes_max: int,
+    timeout_s: float,
 ) -> bytes:
     """Read a whole body within bounds.
 
     Args:
         receive: the ASGI channel.
         headers: the request's, by lower-case name.
+        arrived: the body if it came with the head, as small ones do.
         bytes_max: the most that is read.
         timeout_s: for all of it.
 
@@ -48,6 +54,10 @@ async def read_body(
         raise LimitExceeded(ErrorCode.BODY_TOO_LARGE)
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise InvalidRequest(ErrorCode.MEDIA_TYPE_UNSUPPORTED, detail="Compressed bodies are not read.")
+    if arrived is not None:
+        if len(arrived) > bytes_max:
+            raise LimitExceeded(ErrorCode.BODY_TOO_LARGE)
+        return arrived
     if declared is None and b"transfer-encoding" not in headers:
         return b""
     try:

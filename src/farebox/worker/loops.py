@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
+from farebox.domain.frozen import frozen
 from farebox.ports.system import Clock
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """One thing to do every `interval_s` seconds.
 

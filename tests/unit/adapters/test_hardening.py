@@ -47,11 +47,13 @@ REFUSED = [
     ("key-encryption key", replace(SAFE, kek_problem="It can be read by others.")),
     ("ring", replace(SAFE, ring_problem="It lies in the data directory.")),
     ("schema", replace(SAFE, schema_problem="It is newer.")),
+    ("vault", replace(SAFE, vault_problem="It is sealed.")),
     ("storage", replace(SAFE, storage_problems=("synchronous is not FULL",))),
 ]
 WARNED = [
     ("ring tag", replace(SAFE, ring_is_tagged=False)),
     ("ring volume", replace(SAFE, ring_shares_volume=True)),
+    ("storage advice", replace(SAFE, storage_advice=("data_checksums is off",))),
     ("security codes", replace(SAFE, keeps_cvc=True)),
     ("user", with_process(is_root=True)),
 ]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import click
 import pytest
 from click.testing import CliRunner, Result
@@ -214,6 +215,77 @@ def test_a_key_is_made_and_revoked(installed: tuple[Path, dict[str, Any]]) -> No
     assert [bool(row["revoked_at"]) for row in rows if row["id"] == made["id"]] == [True]
     assert invoke("api-keys", "revoke", *at, "key_unknown").exit_code == 1
     assert invoke("api-keys", "create", *at, "--merchant", "mer_unknown").exit_code == 1
+
+
+@pytest.mark.parametrize("scope", ["payments:write", "fingerprints:read", "tokens:read"])
+def test_a_publishable_key_never_does_more_than_mint(
+    installed: tuple[Path, dict[str, Any]], scope: str
+) -> None:
+    """It stands in pages that everybody can read (SEC-13, security design §3.5); a secret key may have it."""
+    data, shown = installed
+    create = (
+        "api-keys",
+        "create",
+        "--data-dir",
+        str(data),
+        "--merchant",
+        shown["merchant"],
+        "--scope",
+        scope,
+    )
+    refused = invoke(*create, "--kind", "publishable", "--scope", "tokens:mint")
+    assert (refused.exit_code, refused.output) == (1, "Error: A publishable key can only mint.\n")
+    assert invoke(*create, "--kind", "secret").exit_code == 0
+
+
+def test_a_database_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    """Also in a directory that was there before and that others may enter, as /srv often is."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    assert invoke("init", "--data-dir", str(data)).exit_code == 0
+    assert {file.name: file.stat().st_mode & 0o077 for file in data.iterdir()} == {
+        "farebox.sqlite3": 0,
+        "sandbox.sqlite3": 0,
+    }
+
+
+def test_doctor_tries_the_keys(tmp_path: Path) -> None:
+    """Section 4.9, unknown key in use: another vault's key file looks like any, and opens nothing."""
+    data, other = tmp_path / "data", tmp_path / "other"
+    for directory in (data, other):
+        assert invoke("init", "--data-dir", str(directory)).exit_code == 0
+
+    def vault(environment: dict[str, str]) -> str:
+        result = invoke("doctor", "--data-dir", str(data), "--json", environment=environment)
+        found = json.loads(result.stdout)["findings"]
+        return next(finding["verdict"] for finding in found if finding["name"] == "vault")
+
+    assert vault({}) == "ok"
+    assert vault({"FAREBOX_KEK__PATH": f"{other}.kek"}) == "refused"
+    assert vault({"FAREBOX_KEK__PROVIDER": "systemd"}) == "refused"
+
+
+def test_the_key_encryption_key_changes_and_the_change_can_be_repeated(tmp_path: Path) -> None:
+    """An operator who never saw the first run end runs it again; the change is in the audit (SEC-11)."""
+    data, new, config = tmp_path / "data", tmp_path / "new.kek", tmp_path / "new.toml"
+    at = ("--data-dir", str(data))
+    assert invoke("init", *at).exit_code == 0
+    for says in ("keys are wrapped", "All keys are under it already"):
+        done = invoke("keys", "rotate", *at, "--kek", str(new))
+        assert done.exit_code == 0
+        assert says in done.output
+    assert invoke("keys", "inventory", *at).exit_code == 1, "the old key opens nothing"
+    moved = {"FAREBOX_KEK__PATH": str(new)}
+    assert invoke("keys", "inventory", *at, environment=moved).exit_code == 0
+    # Back again, the key named by a configuration file, in spite of what the environment says.
+    config.write_text(f'[kek]\npath = "{data}.kek"\n')
+    assert invoke("keys", "rotate", *at, "--kek-config", str(config), environment=moved).exit_code == 0
+    assert invoke("audit", "verify", *at).exit_code == 0
+    rows = apsw.Connection(str(data / "farebox.sqlite3")).execute("SELECT action, why FROM audit").fetchall()
+    assert rows.count(("key_rotated", "key-encryption key")) == 2
+    assert {why for action, why in rows if action == "key_created"} == {"fingerprint", "answer", "tenant"}
+    config.write_text("port = 1\n")
+    assert invoke("keys", "rotate", *at, "--kek-config", str(config)).exit_code == 1
 
 
 def test_a_backup_is_made_once(installed: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

@@ -55,6 +55,31 @@ def test_the_later_source_wins(tmp_path: Path) -> None:
     assert (settings.limits.headers, settings.limits.body_bytes) == (20, 11)
 
 
+@pytest.mark.parametrize("half", ["tls_cert", "tls_key"])
+def test_half_of_tls_is_no_tls(half: str) -> None:
+    """A certificate without its key would leave a plaintext listener that calls itself https (SEC-09)."""
+    assert "go together" in refused({**DIR, half: "/srv/file.pem"})
+    assert load({**DIR, "tls_cert": "/srv/a.pem", "tls_key": "/srv/b.pem"}, {}).tls_key == "/srv/b.pem"
+
+
+@pytest.mark.parametrize("host", ["API.example", "api.example:8080"])
+def test_a_host_name_that_matches_nothing_is_refused(host: str) -> None:
+    """Requests are matched in lower case and without port, so it would silently do nothing."""
+    assert "dialect_hosts" in refused({**DIR, "dialect_hosts": {host: "native"}})
+    assert load({**DIR, "dialect_hosts": {"api.example": "native"}}, {}).dialect_hosts
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_value_and_a_file_for_one_setting_are_refused(tmp_path: Path, order: int) -> None:
+    """Which one won would depend on the order of the environment."""
+    (tmp_path / "secret").write_text("postgresql://db/other")
+    both = [
+        ("FAREBOX_DATABASE_URL", "postgresql://db/one"),
+        ("FAREBOX_DATABASE_URL_FILE", str(tmp_path / "secret")),
+    ]
+    assert "both set" in refused(DIR, dict(both[::order]))
+
+
 def test_the_file_is_found(tmp_path: Path) -> None:
     """By option, by variable, or as `farebox.toml` in the data directory, in this order."""
     (tmp_path / "farebox.toml").write_text('node = "implied"\n')

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from farebox.adapters.storage.connection import to_us
 from farebox.dialects.dialect import (
     BearerKey,
     Call,
@@ -110,6 +111,9 @@ PRINCIPAL = Principal(
 class Clock:
     def now(self) -> datetime:
         return NOW
+
+    def wall_us(self) -> int:
+        return to_us(NOW)
 
     def monotonic(self) -> float:
         return 0.0

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from farebox.dialects.dialect import WireResponse
 from farebox.domain.errors import ConfigurationError, ErrorCode
 from farebox.web.limits import Limits
 from farebox.web.server import FareboxServer, Listener, Tls, build_server, open_sockets
@@ -42,11 +43,10 @@ class Slow:
         self.asked = asyncio.Event()
         self.let = asyncio.Event()
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def answer(self, scope: Any, receive: Any, body: bytes | None) -> WireResponse:
         self.asked.set()
         await self.let.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-        await send({"type": "http.response.body", "body": b"ok"})
+        return WireResponse(200, [], b"ok", "/", "")
 
 
 @asynccontextmanager
@@ -54,7 +54,7 @@ async def running(
     app: Slow, tls: Tls | None = None
 ) -> AsyncIterator[tuple[FareboxServer, int, asyncio.Event]]:
     """A server on a free port, and what it told of its life."""
-    server = build_server(app, limits=LIMITS, tls=tls)  # type: ignore[arg-type]
+    server = build_server(app, limits=LIMITS, tls=tls)
     ((listener, sock),) = open_sockets("127.0.0.1", [Listener(0)])
     told, started = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(server.run_until_stopped([sock], started.set, told.set))
@@ -93,7 +93,7 @@ async def test_a_signal_lets_requests_in_flight_finish(number: signal.Signals) -
 async def test_a_second_stop_waits_for_nobody() -> None:
     """An operator in a hurry is obeyed: the server returns while a request still waits."""
     app = Slow()
-    server = build_server(app, limits=LIMITS, tls=None)  # type: ignore[arg-type]
+    server = build_server(app, limits=LIMITS, tls=None)
     ((listener, sock),) = open_sockets("127.0.0.1", [Listener(0)])
     told: list[str] = []
     started = asyncio.Event()
@@ -181,5 +181,5 @@ def test_a_certificate_that_is_none_stops_the_start(tmp_path: Path) -> None:
     """Without the path, which is the operator's own, or the library's words."""
     for path in (tmp_path / "missing", tmp_path):
         with pytest.raises(ConfigurationError) as caught:
-            build_server(Slow(), limits=LIMITS, tls=Tls(str(path), str(path)))  # type: ignore[arg-type]
+            build_server(Slow(), limits=LIMITS, tls=Tls(str(path), str(path)))
         assert str(tmp_path) not in caught.value.message

@@ -10,6 +10,8 @@ from farebox.adapters.crypto.kek import KekProvider
 from farebox.adapters.crypto.keyset import RING, KeyRow, Keyset
 from farebox.adapters.crypto.ring import FileRing
 from farebox.adapters.crypto.vault import LocalVault
+from farebox.domain.errors import FareboxError
+from farebox.domain.ids import EventId
 from farebox.ports.storage import Storage
 from farebox.ports.system import Clock, Randomness
 
@@ -39,7 +41,22 @@ class Crypto:
         """Keep the ring: destroy what is due, make what will be needed. A background job."""
         oldest = await self._storage.read(lambda uow: uow.operations.oldest_envelope_day())
         await self._ring.maintain(oldest)
+        await self._ring.remember(await self._storage.read(lambda uow: uow.events.newest()))
         return 0
+
+    async def notice_restore(self) -> bool:
+        """Begin a new epoch if the database is older than the ring; tell whether it is.
+
+        A backup gives spent tokens back as `minted`, so every single-use token minted before dies (security
+        design §3.3). For a server alone, before it serves: `maintain` moves the ring's memory on.
+        """
+        witness = await self._ring.witness()
+        if witness is None:
+            return False
+        if await self._storage.read(lambda uow: uow.events.exists(EventId(witness))):
+            return False
+        await self._ring.start_over()
+        return True
 
     async def is_open(self) -> bool:
         """Tell whether instruments can be sealed now: the ring holds the minutes that come next."""
@@ -47,7 +64,7 @@ class Crypto:
 
     async def inventory(self) -> list[KeyRow]:
         """List every key (SEC-07)."""
-        return await self.keys.inventory()
+        return [*await self.keys.inventory(), *self.keys.ring_rows(self._ring.ages())]
 
     def key_ages_s(self) -> dict[str, float]:
         """Give the age of the keys in use, by kind."""
@@ -60,6 +77,17 @@ class Crypto:
     async def close(self) -> None:
         """End the KEK's session."""
         self._kek.close()
+
+
+async def vault_problem(
+    *, kek: KekProvider, storage: Storage, clock: Clock, randomness: Randomness
+) -> str | None:
+    """Say why the keys in a database cannot be used, or nothing (security design §4.9)."""
+    try:
+        await Keyset(kek=kek, storage=storage, clock=clock, randomness=randomness).verify()
+    except FareboxError as problem:
+        return problem.message
+    return None
 
 
 async def open_crypto(

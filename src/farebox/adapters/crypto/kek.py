@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +29,10 @@ class KekProvider(Protocol):
 
     name: str
     """Names this very key in every row it wraps; not secret."""
+    algorithm: str
+    """How it wraps."""
+    created_at: datetime | None
+    """When it was made, where that is known."""
 
     def wrap(self, key: bytes) -> bytes:
         """Wrap 32 bytes."""
@@ -49,8 +54,11 @@ class KekProvider(Protocol):
 class FileKek:
     """A key in a file, also a systemd credential: 64 hexadecimal digits, readable by its owner alone."""
 
-    def __init__(self, key: bytes) -> None:
-        """Take the key's 32 bytes."""
+    algorithm = "XAES-256-GCM"
+
+    def __init__(self, key: bytes, created_at: datetime | None = None) -> None:
+        """Take the key's 32 bytes, and when its file was written."""
+        self.created_at = created_at
         self._key_id = sha256(b"farebox kek" + key).digest()[:8]
         self.name = f"file:{self._key_id.hex()}"
         self._key = SealingKey(key)
@@ -137,7 +145,8 @@ def open_key_file(path: Path, *, data_dir: Path | None) -> FileKek:
         key = b""
     if len(key) != KEY_LENGTH:
         raise refuse("The key-encryption key is not 64 hexadecimal digits.")
-    return FileKek(key)
+    # The service manager writes a credential anew at every start.
+    return FileKek(key, None if data_dir is None else datetime.fromtimestamp(path.stat().st_mtime, UTC))
 
 
 def open_systemd_credential(name: str) -> FileKek:

@@ -20,9 +20,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from farebox.adapters.crypto.kek import KekProvider, refuse
+from farebox.adapters.crypto.ring import BUCKET, RingKey
 from farebox.adapters.crypto.suite import KEY_ID_LENGTH, KEY_LENGTH, SealingKey
 from farebox.domain.access import Mode, Tenant
+from farebox.domain.audit import AuditAction, AuditEntry
 from farebox.domain.errors import ErrorCode, NotFound, Unavailable
+from farebox.domain.frozen import frozen
+from farebox.domain.ids import MerchantId
 from farebox.ports.keys import KeyRecord, KeyState
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock, Randomness
@@ -30,23 +34,26 @@ from farebox.ports.system import Clock, Randomness
 KEYSET, API_KEY, LOOKUP, AUDIT, RING = "keyset", "api_key", "lookup", "audit", "ring"
 FINGERPRINT, ANSWER, TENANT = "fingerprint", "answer", "tenant"
 
-_SEALING, _DIGESTING = "XAES-256-GCM", "HMAC-SHA-256"
+_SEALING, _DIGESTING, _DERIVING = "XAES-256-GCM", "HMAC-SHA-256", "HKDF-SHA-256"
+_STRENGTH_BITS = 8 * KEY_LENGTH
 _YEAR, _TENANT_PERIOD = timedelta(days=365), timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """One line of the inventory (SEC-07); `rows` counts what the key wraps."""
+    """One line of the inventory (SEC-07); `rows` counts the rows of the database that name the key."""
 
     key_id: str
     kind: str
     algorithm: str
+    strength_bits: int
     merchant: str | None
     mode: str | None
     epoch: int
     state: str
-    created_at: datetime
-    retires_at: datetime
+    created_at: datetime | None
+    retires_at: datetime | None
+    wrapped_by: str | None
     rows: int | None
 
     def as_dict(self) -> dict[str, object]:
@@ -54,7 +61,7 @@ class KeyRow:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TenantKeySet:
     """One tenant's keys, unwrapped."""
 
@@ -91,9 +98,22 @@ class Keyset:
             Unavailable: `vault_sealed` when the KEK is another one.
             ConfigurationError: a row was changed, or names an algorithm that we do not know.
         """
-        if not await self._read():
+        if not await self.verify():
             await self._storage.write(self._make_server_keys)
             await self._read()
+
+    async def verify(self) -> int:
+        """Read, unwrap and authenticate every key, and miss none that is needed; give how many there are.
+
+        Raises:
+            Unavailable: as `load`.
+            ConfigurationError: as `load`; or stored credentials name a key that is not here.
+        """
+        count = await self._read()
+        for key_id in await self._storage.read(lambda uow: uow.keys.in_use()):
+            if key_id not in self._clear:
+                raise refuse(f"Stored credentials name vault key {key_id.hex()}, which is not here.")
+        return count
 
     async def provision(self, tenant: Tenant) -> None:
         """Make a new tenant's keys; durable when it returns."""
@@ -148,26 +168,69 @@ class Keyset:
         raise Unavailable(ErrorCode.VAULT_SEALED)
 
     async def inventory(self) -> list[KeyRow]:
-        """List every key and how many stored credentials its tenant key wraps."""
+        """List the key-encryption key and every key it wraps."""
         await self._read()
         usage = {
             record.key_id: await self._usage(record) for record in self._records if record.kind == TENANT
         }
         return [
-            KeyRow(
-                key_id=record.key_id.hex(),
-                kind=record.kind,
-                algorithm=record.algorithm,
-                merchant=record.merchant_id,
-                mode=record.mode.value if record.mode else None,
-                epoch=record.epoch,
-                state=record.state.value,
-                created_at=record.created_at,
-                retires_at=record.retires_at,
-                rows=usage.get(record.key_id),
-            )
-            for record in self._records
+            self._kek_row(),
+            *(self._row(record, usage.get(record.key_id)) for record in self._records),
         ]
+
+    def ring_rows(self, keys: Sequence[RingKey]) -> list[KeyRow]:
+        """List the ring's keys, each of which is one for test and one for live mode."""
+        wrapped_by = next(record.key_id for record in self._records if record.kind == RING).hex()
+        return [
+            KeyRow(
+                key_id=str(key.number),
+                kind=key.kind,
+                algorithm=_DERIVING if key.kind == BUCKET else _SEALING,
+                strength_bits=_STRENGTH_BITS,
+                merchant=None,
+                mode=None,
+                epoch=1,
+                state=KeyState.ACTIVE.value,
+                created_at=key.created_at,
+                retires_at=key.ends_at,
+                wrapped_by=wrapped_by,
+                rows=None,
+            )
+            for key in keys
+        ]
+
+    def _kek_row(self) -> KeyRow:
+        created_at = self._kek.created_at
+        return KeyRow(
+            key_id=self._kek.name,
+            kind="kek",
+            algorithm=self._kek.algorithm,
+            strength_bits=_STRENGTH_BITS,
+            merchant=None,
+            mode=None,
+            epoch=1,
+            state=KeyState.ACTIVE.value,
+            created_at=created_at,
+            retires_at=created_at + _YEAR if created_at else None,
+            wrapped_by=None,
+            rows=sum(record.wrapped_by == self._kek.name for record in self._records),
+        )
+
+    def _row(self, record: KeyRecord, rows: int | None) -> KeyRow:
+        return KeyRow(
+            key_id=record.key_id.hex(),
+            kind=record.kind,
+            algorithm=record.algorithm,
+            strength_bits=_STRENGTH_BITS,
+            merchant=record.merchant_id,
+            mode=record.mode.value if record.mode else None,
+            epoch=record.epoch,
+            state=record.state.value,
+            created_at=record.created_at,
+            retires_at=record.retires_at,
+            wrapped_by=record.wrapped_by,
+            rows=rows,
+        )
 
     def ages_s(self) -> dict[str, float]:
         """Give the age of the oldest sealing key of each kind, in seconds."""
@@ -180,30 +243,76 @@ class Keyset:
         return ages
 
     async def change_kek(self, new: KekProvider, progress: Callable[[int], None]) -> int:
-        """Wrap every key under another KEK, all in one transaction; give how many."""
-        replacements = [
-            (
-                record,
-                self._sign(
-                    replace(record, wrapped_by=new.name, wrapped=new.wrap(self._clear[record.key_id]))
-                ),
-            )
-            for record in self._records
-            if record.state is not KeyState.DESTROYED
-        ]
+        """Wrap every key under another KEK, all in one transaction; give how many.
+
+        An interrupted change has changed nothing. `progress` is told how many are wrapped, each of which
+        may be a call to a token.
+        """
+        replacements: list[tuple[KeyRecord, KeyRecord]] = []
+        for record in self._records:
+            if record.state is not KeyState.DESTROYED:
+                wrapped = new.wrap(self._clear[record.key_id])
+                fresh = self._sign(replace(record, wrapped_by=new.name, wrapped=wrapped))
+                replacements.append((record, fresh))
+                progress(len(replacements))
+        entry = self._audit_entry(AuditAction.KEY_ROTATED, new.name, why="key-encryption key")
 
         async def work(uow: UnitOfWork) -> None:
             for old, fresh in replacements:
                 if not await uow.keys.compare_and_set(old, fresh):
                     raise Unavailable(ErrorCode.STORAGE_BUSY)
+            await uow.audit.append((entry,))
 
         await self._storage.write(work)
         self._kek = new
-        progress(len(replacements))
         await self._read()
         return len(replacements)
 
+    async def destroy_unused(self, kept: timedelta) -> int:
+        """Destroy tenant keys that no row names, seen twice, at least `kept` apart; give how many changed.
+
+        A backup that may still be put back can hold credentials under a key that is unused today, so a key
+        lives as long as those backups. When it was first found unused is the end of its cryptoperiod.
+        """
+        await self._read()
+        now = self._clock.now()
+        changed = 0
+        for record in self._records:
+            fresh = self._closer_to_its_end(record, await self._usage(record), now, kept)
+            if fresh is not None:
+                changed += await self._storage.write(
+                    lambda uow, old=record, fresh=fresh: self._replace(uow, old, fresh)
+                )
+        await self._read()
+        return changed
+
     # --- inside ------------------------------------------------------------------------------------
+
+    def _closer_to_its_end(
+        self, record: KeyRecord, usage: int, now: datetime, kept: timedelta
+    ) -> KeyRecord | None:
+        """Give the key's next state; nothing for one that stays as it is."""
+        owner = _tenant_of(record)
+        if record.kind != TENANT or owner is None or record.key_id == self.newest(owner):
+            return None
+        match record.state:
+            case KeyState.ACTIVE if usage == 0:
+                return self._sign(replace(record, state=KeyState.OPENING, retires_at=now))
+            case KeyState.OPENING if usage > 0:
+                return self._sign(replace(record, state=KeyState.ACTIVE))
+            case KeyState.OPENING if now - record.retires_at >= kept:
+                return self._sign(replace(record, state=KeyState.DESTROYED, wrapped=b""))
+            case _:
+                return None
+
+    async def _replace(self, uow: UnitOfWork, old: KeyRecord, fresh: KeyRecord) -> bool:
+        replaced = await uow.keys.compare_and_set(old, fresh)
+        if replaced and fresh.state is KeyState.DESTROYED:
+            entry = self._audit_entry(
+                AuditAction.KEY_DESTROYED, old.key_id.hex(), why=old.kind, merchant_id=old.merchant_id
+            )
+            await uow.audit.append((replace(entry, actor="farebox"),))
+        return replaced
 
     async def _usage(self, record: KeyRecord) -> int:
         return await self._storage.read(lambda uow: uow.keys.usage(record.key_id))
@@ -250,18 +359,40 @@ class Keyset:
         return self._sign(record)
 
     async def _insert(self, records: Sequence[KeyRecord]) -> None:
+        entries = [
+            self._audit_entry(
+                AuditAction.KEY_CREATED, record.key_id.hex(), why=record.kind, merchant_id=record.merchant_id
+            )
+            for record in records
+        ]
+
         async def work(uow: UnitOfWork) -> None:
             for record in records:
                 await uow.keys.insert(record)
+            await uow.audit.append(entries)
 
         await self._storage.write(work)
         await self._read()
+
+    def _audit_entry(
+        self, action: AuditAction, object_id: str, *, why: str, merchant_id: MerchantId | None = None
+    ) -> AuditEntry:
+        return AuditEntry(
+            action=action,
+            at=self._clock.now(),
+            merchant_id=merchant_id,
+            actor="operator",
+            object_id=object_id,
+            why=why,
+        )
 
     async def _read(self) -> int:
         """Load what is new; give how many rows there are."""
         records = tuple(await self._storage.read(lambda uow: uow.keys.load_all()))
         for record in records:
-            if record.key_id not in self._clear and record.state is not KeyState.DESTROYED:
+            if record.state is KeyState.DESTROYED:
+                self._clear.pop(record.key_id, None)
+            elif record.key_id not in self._clear:
                 if record.wrapped_by != self._kek.name:
                     raise Unavailable(ErrorCode.VAULT_SEALED)
                 self._clear[record.key_id] = self._kek.unwrap(record.wrapped)

@@ -7,6 +7,7 @@ Source: PKCS#11 v2.40, CKM_AES_KEY_WRAP (RFC 3394); security design §3.2.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from farebox.adapters.crypto.kek import refuse
@@ -15,6 +16,9 @@ from farebox.domain.errors import ErrorCode, Unavailable
 
 class Pkcs11Kek:
     """A key that never leaves its token."""
+
+    algorithm = "AES-256-KW"
+    created_at: datetime | None = None
 
     def __init__(self, pkcs11: Any, session: Any, key: Any, name: str) -> None:
         """Take an open session and the key's handle."""

@@ -5,6 +5,9 @@ file is overwritten, unlinked and forgotten, and with it everything sealed under
 of the ciphertext lie. A *day key* seals operation envelopes and goes when no open operation of that day is
 left. Each file holds one key for test mode and one for live mode.
 
+The ring also remembers the newest event it has seen in the database. A database that does not hold that
+event was restored from before it, and gives back tokens that were spent since: the ring starts over.
+
 Source: security design §3.3.
 """
 
@@ -13,6 +16,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from farebox.adapters.crypto.kek import refuse, sync_directory
@@ -32,9 +37,20 @@ AHEAD_MINUTES = 64
 """Longer than any native lifetime, so that a bucket is there minutes before its first use."""
 DESTROY_AFTER_S = 15
 CACHE_TAG_FILE = "CACHEDIR.TAG"
+_WITNESS_FILE = "newest-event"
 _CACHE_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Keys that must die; never back them up.\n"
 _KEY_ID = bytes(8)
 _MODES = (Mode.TEST, Mode.LIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class RingKey:
+    """One file of the ring; `ends_at` is when it is destroyed, unknown for a day."""
+
+    kind: str
+    number: int
+    created_at: datetime
+    ends_at: datetime | None
 
 
 class FileRing:
@@ -64,6 +80,7 @@ class FileRing:
         self._randomness = randomness
         self._keys: dict[tuple[str, int], tuple[bytes, bytes]] = {}
         self._lock = asyncio.Lock()
+        self._witness: str | None = None
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (directory / CACHE_TAG_FILE).write_text(_CACHE_TAG, encoding="ascii")
 
@@ -102,6 +119,41 @@ class FileRing:
             async with self._lock:
                 if (BUCKET, minute) not in self._keys:
                     await self._make([(BUCKET, minute)])
+
+    async def witness(self) -> str | None:
+        """Give the newest event that the database has held, as far as this ring knows."""
+        path = self._directory / _WITNESS_FILE
+        if self._witness is None and path.exists():
+            self._witness = await asyncio.to_thread(path.read_text, "ascii")
+        return self._witness
+
+    async def remember(self, event_id: str | None) -> None:
+        """Note the newest event, durably; nothing to do when it is the one noted."""
+        if event_id is not None and event_id != await self.witness():
+            await asyncio.to_thread(self._write_witness, event_id)
+            self._witness = event_id
+
+    async def start_over(self) -> None:
+        """Destroy every bucket, whatever its minute, and with it every single-use token; make new ones."""
+        async with self._lock:
+            due = [key for key in self._keys if key[0] == BUCKET]
+            for key in due:
+                del self._keys[key]
+            await asyncio.to_thread(self._destroy, due)
+        await self.maintain(0)
+
+    def ages(self) -> list[RingKey]:
+        """List every key that lives, with the time its file was written."""
+        found: list[RingKey] = []
+        for kind, number in sorted(self._keys):
+            try:
+                created_at = datetime.fromtimestamp(self._path((kind, number)).stat().st_mtime, UTC)
+            except FileNotFoundError:
+                # The server has destroyed it since this command opened the ring.
+                continue
+            ends_at = datetime.fromtimestamp(_destroy_at_s(number), UTC) if kind == BUCKET else None
+            found.append(RingKey(kind, number, created_at, ends_at))
+        return found
 
     def is_ready(self) -> bool:
         """Tell whether the coming quarter of an hour has its buckets."""
@@ -162,6 +214,16 @@ class FileRing:
             pair = unseal(self._wrapping, path.read_bytes(), _aad(key))
         draft.unlink()
         return pair
+
+    def _write_witness(self, event_id: str) -> None:
+        path = self._directory / _WITNESS_FILE
+        draft = path.with_suffix(".draft")
+        with draft.open("w", encoding="ascii") as file:
+            file.write(event_id)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        sync_directory(self._directory)
 
     def _load(self) -> None:
         """Load what lives and destroy what is due.

@@ -33,6 +33,8 @@ from farebox.adapters.crypto.suite import (
     SealingKey,
     associated_data,
     key_id_of,
+    purpose_data,
+    record_data,
     seal,
     unseal,
 )
@@ -83,11 +85,11 @@ class LocalVault:
     ) -> SealedSingleUse:
         """Seal so that only this token string opens it, and only until its minute is over."""
         minute = bucket_minute_of(real_expires_at)
-        key_id = _bucket_id(minute)
-        key = self._single_use_key(minute, tenant, token_id, token)
+        key_id, record = _bucket_id(minute), record_data(tenant, _SINGLE_USE, token_id)
+        key = self._single_use_key(minute, tenant, record, token)
 
         def part(purpose: str, clear: bytes) -> bytes:
-            return seal(key, key_id, clear, _place(tenant, _SINGLE_USE, token_id, purpose, key_id))
+            return seal(key, key_id, clear, record + purpose_data(purpose, key_id))
 
         cvc = instrument.cvc if isinstance(instrument, Card) else None
         return SealedSingleUse(
@@ -99,11 +101,12 @@ class LocalVault:
 
     def open_single_use(
         self, sealed: SealedSingleUse, *, tenant: Tenant, token_id: SingleUseTokenId, token: TokenString
-    ) -> PaymentInstrument:
-        """Open the instrument, with its CVC if that is still there."""
+    ) -> tuple[PaymentInstrument, PayerDetails]:
+        """Open the instrument, with its CVC if that is still there, and the payer's details."""
         open_part = self._opener(sealed, tenant, token_id, token)
         cvc = None if sealed.cvc is None else unpack_cvc(open_part(_CVC, sealed.cvc))
-        return unpack_instrument(open_part(_PAYLOAD, sealed.payload), cvc)
+        instrument = unpack_instrument(open_part(_PAYLOAD, sealed.payload), cvc)
+        return instrument, unpack_details(open_part(_DETAILS, sealed.details))
 
     def open_single_use_details(
         self, sealed: SealedSingleUse, *, tenant: Tenant, token_id: SingleUseTokenId, token: TokenString
@@ -115,25 +118,23 @@ class LocalVault:
         self, sealed: SealedSingleUse, tenant: Tenant, token_id: SingleUseTokenId, token: TokenString
     ) -> Callable[[str, bytes], bytes]:
         """Derive the token's key once, and give what opens its parts with it."""
-        key_id = _bucket_id(sealed.bucket_minute)
+        key_id, record = _bucket_id(sealed.bucket_minute), record_data(tenant, _SINGLE_USE, token_id)
         try:
-            key = self._single_use_key(sealed.bucket_minute, tenant, token_id, token)
+            key = self._single_use_key(sealed.bucket_minute, tenant, record, token)
         except CannotOpen:
             raise NotFound(ErrorCode.TOKEN_NOT_FOUND) from None
 
         def open_part(purpose: str, part: bytes) -> bytes:
             try:
-                return unseal(key, part, _place(tenant, _SINGLE_USE, token_id, purpose, key_id))
+                return unseal(key, part, record + purpose_data(purpose, key_id))
             except CannotOpen:
                 raise NotFound(ErrorCode.TOKEN_NOT_FOUND) from None
 
         return open_part
 
-    def _single_use_key(
-        self, minute: int, tenant: Tenant, token_id: SingleUseTokenId, token: TokenString
-    ) -> SealingKey:
+    def _single_use_key(self, minute: int, tenant: Tenant, record: bytes, token: TokenString) -> SealingKey:
         bucket = self._ring.bucket(minute, tenant.mode)
-        place = _place(tenant, _SINGLE_USE, token_id, "key", _bucket_id(minute))
+        place = record + purpose_data("key", _bucket_id(minute))
         return SealingKey(expand(bucket, place + token.encode()))
 
     # --- reusable ----------------------------------------------------------------------------------

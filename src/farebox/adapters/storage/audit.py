@@ -52,7 +52,7 @@ class Audit:
                 (
                     chain,
                     position,
-                    entry.action.value,
+                    entry.action,
                     to_us(entry.at),
                     entry.merchant_id,
                     entry.actor,

@@ -129,8 +129,8 @@ class Agreements:
             (
                 agreement.id,
                 *_owner(agreement.tenant),
-                agreement.state.value,
-                agreement.reason.value,
+                agreement.state,
+                agreement.reason,
                 to_us(agreement.consented_at),
                 to_us(agreement.created_at),
                 agreement.customer_id,
@@ -152,7 +152,7 @@ class Agreements:
         changed = await self._connection.execute(
             UPDATE_AGREEMENT,
             (
-                agreement.state.value,
+                agreement.state,
                 agreement.network_transaction_id,
                 agreement.reference,
                 agreement.description,
@@ -170,7 +170,7 @@ class Agreements:
 
 
 def _owner(tenant: Tenant) -> tuple[Value, Value]:
-    return tenant.merchant_id, tenant.mode.value
+    return tenant.merchant_id, tenant.mode
 
 
 def _customer(row: Row) -> Customer:

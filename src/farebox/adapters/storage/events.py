@@ -8,9 +8,9 @@ from typing import LiteralString
 
 import msgspec
 
-from farebox.adapters.storage.connection import Connection, Row, from_us, to_json, to_us
+from farebox.adapters.storage.connection import MODES, Connection, Row, from_us, to_json, to_us
 from farebox.adapters.storage.paging import Filter, page_of
-from farebox.domain.access import Mode, Tenant
+from farebox.domain.access import Tenant
 from farebox.domain.events import Event, EventType, Value
 from farebox.domain.ids import EventId, MerchantId
 from farebox.ports.storage import Page, PageRequest
@@ -20,6 +20,8 @@ INSERT: LiteralString = f"INSERT INTO event ({_COLUMNS}) VALUES ($1, $2, $3, $4,
 INSERT_TWO: LiteralString = INSERT + ", ($9, $10, $11, $12, $13, $14, $15, $16)"
 FIND: LiteralString = f"SELECT {_COLUMNS} FROM event WHERE id = $1 AND merchant_id = $2 AND mode = $3"
 PAGE: LiteralString = f"SELECT {_COLUMNS} FROM event WHERE merchant_id = $1 AND mode = $2"
+NEWEST: LiteralString = "SELECT id FROM event ORDER BY id DESC LIMIT 1"
+EXISTS: LiteralString = "SELECT 1 FROM event WHERE id = $1"
 PURGE: LiteralString = (
     "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE created_at < $1 ORDER BY id LIMIT $2)"
 )
@@ -45,12 +47,21 @@ class Events:
 
     async def find(self, tenant: Tenant, event_id: EventId) -> Event | None:
         """Give an event."""
-        row = await self._connection.fetch_one(FIND, (event_id, tenant.merchant_id, tenant.mode.value))
+        row = await self._connection.fetch_one(FIND, (event_id, tenant.merchant_id, tenant.mode))
         return _event(row) if row else None
 
     async def page(self, tenant: Tenant, page: PageRequest) -> Page[Event]:
         """List events, newest first."""
         return await page_of(self._connection, PAGE, _FILTERS, tenant, page, _event)
+
+    async def newest(self) -> EventId | None:
+        """Give the id of the newest event."""
+        row = await self._connection.fetch_one(NEWEST)
+        return EventId(row[0]) if row else None
+
+    async def exists(self, event_id: EventId) -> bool:
+        """Look for an event."""
+        return await self._connection.fetch_one(EXISTS, (event_id,)) is not None
 
     async def purge(self, older_than: datetime, limit: int) -> int:
         """Delete old events."""
@@ -61,8 +72,8 @@ def _values(event: Event) -> tuple[str | int, ...]:
     return (
         event.id,
         event.tenant.merchant_id,
-        event.tenant.mode.value,
-        event.type.value,
+        event.tenant.mode,
+        event.type,
         event.object_id,
         event.sequence,
         to_us(event.created_at),
@@ -73,7 +84,7 @@ def _values(event: Event) -> tuple[str | int, ...]:
 def _event(row: Row) -> Event:
     return Event(
         id=EventId(row[0]),
-        tenant=Tenant(MerchantId(row[1]), Mode(row[2])),
+        tenant=Tenant(MerchantId(row[1]), MODES[row[2]]),
         type=EventType(row[3]),
         object_id=row[4],
         sequence=row[5],

@@ -47,11 +47,11 @@ class Idempotency:
             CLAIM,
             (
                 record.tenant.merchant_id,
-                record.tenant.mode.value,
+                record.tenant.mode,
                 record.kind,
                 record.key_mac,
                 record.fingerprint,
-                record.state.value,
+                record.state,
                 to_us(record.created_at),
                 record.operation_id,
                 record.answer,
@@ -62,7 +62,7 @@ class Idempotency:
 
     async def find(self, tenant: Tenant, kind: str, key_mac: bytes) -> IdempotencyRecord | None:
         """Give a record."""
-        row = await self._connection.fetch_one(FIND, (tenant.merchant_id, tenant.mode.value, kind, key_mac))
+        row = await self._connection.fetch_one(FIND, (tenant.merchant_id, tenant.mode, kind, key_mac))
         return _record(row) if row else None
 
     async def finish(
@@ -70,13 +70,13 @@ class Idempotency:
     ) -> bool:
         """Store the sealed first answer of a running record."""
         changed = await self._connection.execute(
-            FINISH, (answer, bucket_minute, tenant.merchant_id, tenant.mode.value, kind, key_mac)
+            FINISH, (answer, bucket_minute, tenant.merchant_id, tenant.mode, kind, key_mac)
         )
         return changed == 1
 
     async def abandon(self, tenant: Tenant, kind: str, key_mac: bytes) -> None:
         """Forget a running record."""
-        await self._connection.execute(ABANDON, (tenant.merchant_id, tenant.mode.value, kind, key_mac))
+        await self._connection.execute(ABANDON, (tenant.merchant_id, tenant.mode, kind, key_mac))
 
     async def purge(self, older_than: datetime, limit: int) -> int:
         """Delete old records."""

@@ -73,7 +73,7 @@ class Merchants:
             INSERT,
             (
                 merchant.id,
-                merchant.mode.value,
+                merchant.mode,
                 merchant.name,
                 to_us(merchant.created_at),
                 merchant.clock_offset // _MICROSECOND,
@@ -91,7 +91,7 @@ class Merchants:
 
     async def advance_clock(self, tenant: Tenant, offset: timedelta) -> bool:
         """Set a test clock's offset, forward only."""
-        key = (offset // _MICROSECOND, tenant.merchant_id, tenant.mode.value)
+        key = (offset // _MICROSECOND, tenant.merchant_id, tenant.mode)
         return await self._connection.execute(ADVANCE_CLOCK, key) == 1
 
     async def insert_account(self, account: MerchantAccount) -> None:
@@ -101,7 +101,7 @@ class Merchants:
             (
                 account.id,
                 account.tenant.merchant_id,
-                account.tenant.mode.value,
+                account.tenant.mode,
                 account.processor,
                 to_us(account.created_at),
                 to_json(sorted(account.currencies)),
@@ -111,7 +111,7 @@ class Merchants:
 
     async def accounts(self, tenant: Tenant) -> Sequence[MerchantAccount]:
         """Give a merchant's accounts, oldest first."""
-        rows = await self._connection.fetch_all(ACCOUNTS, (tenant.merchant_id, tenant.mode.value))
+        rows = await self._connection.fetch_all(ACCOUNTS, (tenant.merchant_id, tenant.mode))
         return [
             MerchantAccount(
                 id=MerchantAccountId(row[0]),
@@ -131,8 +131,8 @@ class Merchants:
             (
                 key.id,
                 key.tenant.merchant_id,
-                key.tenant.mode.value,
-                key.kind.value,
+                key.tenant.mode,
+                key.kind,
                 key.dialect,
                 key.key_mac,
                 to_json(sorted(key.scopes)),

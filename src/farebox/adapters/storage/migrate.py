@@ -6,11 +6,11 @@ programs may still open it, so that an older program refuses a newer database in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
 
 from farebox.domain.errors import ConfigurationError, ErrorCode
+from farebox.domain.frozen import frozen
 
 Engine = Literal["sqlite", "postgres"]
 
@@ -26,7 +26,7 @@ READ_VERSION = "SELECT COALESCE(MAX(version), 0), COALESCE(MAX(oldest_compatible
 WRITE_VERSION = "INSERT INTO schema_version (version, oldest_compatible) VALUES ($1, $2)"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Migration:
     """One step: its number, its name and its SQL."""
 

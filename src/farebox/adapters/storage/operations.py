@@ -9,10 +9,12 @@ from typing import LiteralString
 import msgspec
 
 from farebox.adapters.storage.connection import (
+    MODES,
     Connection,
     ConstraintViolated,
     Row,
     Value,
+    by_value,
     from_us,
     optional_from_us,
     optional_us,
@@ -20,7 +22,7 @@ from farebox.adapters.storage.connection import (
     to_json,
     to_us,
 )
-from farebox.domain.access import Mode, Tenant
+from farebox.domain.access import Tenant
 from farebox.domain.checks import AvsResult, Checks, CvcResult
 from farebox.domain.declines import Decline
 from farebox.domain.errors import Conflict, ErrorCode
@@ -102,6 +104,8 @@ DOUBT_STATISTICS: LiteralString = (
 )
 
 _decline = msgspec.json.Decoder(Decline)
+_KINDS, _STATES, _INITIATORS = by_value(OperationKind), by_value(OperationState), by_value(Initiator)
+_AVS, _CVC = by_value(AvsResult), by_value(CvcResult)
 
 _REFUSALS: Mapping[str, ErrorCode] = {
     "one_live_operation": ErrorCode.TOKEN_ALREADY_CONSUMED,
@@ -129,14 +133,12 @@ class Operations:
 
     async def find(self, tenant: Tenant, operation_id: OperationId) -> Operation | None:
         """Give an operation."""
-        row = await self._connection.fetch_one(FIND, (operation_id, tenant.merchant_id, tenant.mode.value))
+        row = await self._connection.fetch_one(FIND, (operation_id, tenant.merchant_id, tenant.mode))
         return _operation(row) if row else None
 
     async def of_payment(self, tenant: Tenant, payment_id: PaymentId) -> Sequence[Operation]:
         """Give a payment's operations, oldest first."""
-        rows = await self._connection.fetch_all(
-            OF_PAYMENT, (payment_id, tenant.merchant_id, tenant.mode.value)
-        )
+        rows = await self._connection.fetch_all(OF_PAYMENT, (payment_id, tenant.merchant_id, tenant.mode))
         return [_operation(row) for row in rows]
 
     async def close(self, operation: Operation) -> bool:
@@ -144,12 +146,12 @@ class Operations:
         changed = await self._connection.execute(
             CLOSE,
             (
-                operation.state.value,
+                operation.state,
                 operation.processor_id,
                 operation.approved_minor,
                 operation.authorization_code,
-                operation.checks.avs.value,
-                operation.checks.cvc.value,
+                operation.checks.avs,
+                operation.checks.cvc,
                 to_json(operation.decline) if operation.decline else None,
                 operation.network_transaction_id,
                 optional_us(operation.closed_at),
@@ -189,7 +191,7 @@ class Operations:
 
     async def pending(self, tenant: Tenant, limit: int) -> Sequence[Operation]:
         """Give the operations whose result is owed."""
-        rows = await self._connection.fetch_all(PENDING, (tenant.merchant_id, tenant.mode.value, limit))
+        rows = await self._connection.fetch_all(PENDING, (tenant.merchant_id, tenant.mode, limit))
         return [_operation(row) for row in rows]
 
     async def mark_settled(
@@ -199,7 +201,7 @@ class Operations:
         settled: list[Operation] = []
         for reference in references:
             rows = await self._connection.fetch_all(
-                SETTLED, (to_us(settled_at), reference, tenant.merchant_id, tenant.mode.value)
+                SETTLED, (to_us(settled_at), reference, tenant.merchant_id, tenant.mode)
             )
             settled += [_operation(row) for row in rows]
         return settled
@@ -216,19 +218,19 @@ class Operations:
 
 
 def _key(operation: Operation) -> tuple[str, str, str]:
-    return operation.id, operation.tenant.merchant_id, operation.tenant.mode.value
+    return operation.id, operation.tenant.merchant_id, operation.tenant.mode
 
 
 def _values(operation: Operation) -> tuple[Value, ...]:
     return (
         operation.id,
         operation.tenant.merchant_id,
-        operation.tenant.mode.value,
+        operation.tenant.mode,
         operation.payment_id,
-        operation.kind.value,
+        operation.kind,
         operation.money.amount_minor,
         operation.money.currency,
-        operation.state.value,
+        operation.state,
         to_us(operation.created_at),
         to_us(operation.send_by),
         operation.processor,
@@ -237,14 +239,14 @@ def _values(operation: Operation) -> tuple[Value, ...]:
         int(operation.consumes_token),
         operation.stored_token_id,
         operation.target_id,
-        operation.target_kind.value if operation.target_kind else None,
-        operation.initiator.value,
-        operation.reason.value if operation.reason else None,
+        operation.target_kind,
+        operation.initiator,
+        operation.reason,
         operation.processor_id,
         operation.approved_minor,
         operation.authorization_code,
-        operation.checks.avs.value,
-        operation.checks.cvc.value,
+        operation.checks.avs,
+        operation.checks.cvc,
         to_json(operation.decline) if operation.decline else None,
         operation.network_transaction_id,
         operation.reference,
@@ -262,11 +264,11 @@ def _values(operation: Operation) -> tuple[Value, ...]:
 def _operation(row: Row) -> Operation:
     return Operation(
         id=OperationId(row[0]),
-        tenant=Tenant(MerchantId(row[1]), Mode(row[2])),
+        tenant=Tenant(MerchantId(row[1]), MODES[row[2]]),
         payment_id=PaymentId(row[3]),
-        kind=OperationKind(row[4]),
+        kind=_KINDS[row[4]],
         money=Money(row[5], row[6]),
-        state=OperationState(row[7]),
+        state=_STATES[row[7]],
         created_at=from_us(row[8]),
         send_by=from_us(row[9]),
         processor=row[10],
@@ -275,13 +277,13 @@ def _operation(row: Row) -> Operation:
         consumes_token=bool(row[13]),
         stored_token_id=StoredTokenId(row[14]) if row[14] else None,
         target_id=OperationId(row[15]) if row[15] else None,
-        target_kind=OperationKind(row[16]) if row[16] else None,
-        initiator=Initiator(row[17]),
+        target_kind=_KINDS[row[16]] if row[16] else None,
+        initiator=_INITIATORS[row[17]],
         reason=Reason(row[18]) if row[18] else None,
         processor_id=row[19],
         approved_minor=row[20],
         authorization_code=row[21],
-        checks=Checks(AvsResult(row[22]), CvcResult(row[23])),
+        checks=Checks(_AVS[row[22]], _CVC[row[23]]),
         decline=_decline.decode(row[24]) if row[24] else None,
         network_transaction_id=row[25],
         reference=row[26],

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import LiteralString, TypeVar
 
 from farebox.adapters.storage.connection import Connection, Row, Value
 from farebox.domain.access import Tenant
 from farebox.domain.errors import ErrorCode, InvalidRequest
+from farebox.domain.frozen import frozen
 from farebox.ports.storage import Page, PageRequest
 
 T = TypeVar("T")
@@ -17,7 +17,7 @@ T = TypeVar("T")
 _PLACES: tuple[LiteralString, ...] = ("$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Filter:
     """A column that a list may be narrowed by."""
 
@@ -45,7 +45,7 @@ async def page_of(
     Raises:
         InvalidRequest: `parameter_unknown` for a filter that the list does not have.
     """
-    sql, params = select, [tenant.merchant_id, tenant.mode.value]
+    sql, params = select, [tenant.merchant_id, tenant.mode]
     values: list[Value] = list(params)
     for name, value in page.filters.items():
         if name not in filters:

@@ -7,9 +7,19 @@ from typing import LiteralString
 
 import msgspec
 
-from farebox.adapters.storage.connection import Connection, Row, Value, from_us, read_facts, to_json, to_us
+from farebox.adapters.storage.connection import (
+    MODES,
+    Connection,
+    Row,
+    Value,
+    by_value,
+    from_us,
+    read_facts,
+    to_json,
+    to_us,
+)
 from farebox.adapters.storage.paging import Filter, page_of
-from farebox.domain.access import Mode, Tenant
+from farebox.domain.access import Tenant
 from farebox.domain.checks import AvsResult, Checks, CvcResult
 from farebox.domain.declines import Decline
 from farebox.domain.ids import (
@@ -73,6 +83,8 @@ _FILTERS: dict[str, Filter] = {
 _summary = msgspec.json.Decoder(InstrumentSummary)
 _metadata = msgspec.json.Decoder(dict[str, str])
 _decline = msgspec.json.Decoder(Decline)
+_KINDS, _STATES, _INITIATORS = by_value(OperationKind), by_value(OperationState), by_value(Initiator)
+_AVS, _CVC = by_value(AvsResult), by_value(CvcResult)
 
 
 class Payments:
@@ -89,9 +101,9 @@ class Payments:
             (
                 payment.id,
                 payment.tenant.merchant_id,
-                payment.tenant.mode.value,
-                payment.kind.value,
-                payment.state.value,
+                payment.tenant.mode,
+                payment.kind,
+                payment.state,
                 payment.amount_minor,
                 payment.currency,
                 to_us(payment.created_at),
@@ -104,25 +116,25 @@ class Payments:
                 payment.saved_token_id,
                 payment.customer_id,
                 payment.agreement_id,
-                payment.initiator.value,
-                payment.reason.value if payment.reason else None,
+                payment.initiator,
+                payment.reason,
                 payment.reference,
                 to_json(payment.metadata),
                 *_answer(payment),
                 payment.version,
                 to_json(payment.facts) if payment.facts else "{}",
-                payment.status.value,
+                payment.status,
             ),
         )
 
     async def find(self, tenant: Tenant, payment_id: PaymentId) -> Payment | None:
         """Give a payment."""
-        row = await self._connection.fetch_one(FIND, (payment_id, tenant.merchant_id, tenant.mode.value))
+        row = await self._connection.fetch_one(FIND, (payment_id, tenant.merchant_id, tenant.mode))
         return _payment(row) if row else None
 
     async def lock(self, tenant: Tenant, payment_id: PaymentId) -> Payment | None:
         """Give a payment whose row nobody else changes until the end of the transaction."""
-        row = await self._connection.fetch_one(LOCK, (payment_id, tenant.merchant_id, tenant.mode.value))
+        row = await self._connection.fetch_one(LOCK, (payment_id, tenant.merchant_id, tenant.mode))
         return _payment(row) if row else None
 
     async def update(self, payment: Payment) -> bool:
@@ -130,15 +142,15 @@ class Payments:
         changed = await self._connection.execute(
             UPDATE,
             (
-                payment.state.value,
-                payment.status.value,
+                payment.state,
+                payment.status,
                 *_amounts(payment),
                 payment.saved_token_id,
                 payment.agreement_id,
                 *_answer(payment),
                 payment.id,
                 payment.tenant.merchant_id,
-                payment.tenant.mode.value,
+                payment.tenant.mode,
                 payment.version,
             ),
         )
@@ -177,8 +189,8 @@ def _amounts(payment: Payment) -> tuple[int, ...]:
 
 def _answer(payment: Payment) -> tuple[Value, ...]:
     return (
-        payment.checks.avs.value,
-        payment.checks.cvc.value,
+        payment.checks.avs,
+        payment.checks.cvc,
         to_json(payment.decline) if payment.decline else None,
         payment.authorization_code,
         payment.network_transaction_id,
@@ -188,9 +200,9 @@ def _answer(payment: Payment) -> tuple[Value, ...]:
 def _payment(row: Row) -> Payment:
     return Payment(
         id=PaymentId(row[0]),
-        tenant=Tenant(MerchantId(row[1]), Mode(row[2])),
-        kind=OperationKind(row[3]),
-        state=OperationState(row[4]),
+        tenant=Tenant(MerchantId(row[1]), MODES[row[2]]),
+        kind=_KINDS[row[3]],
+        state=_STATES[row[4]],
         amount_minor=row[5],
         currency=row[6],
         created_at=from_us(row[7]),
@@ -209,11 +221,11 @@ def _payment(row: Row) -> Payment:
         saved_token_id=StoredTokenId(row[20]) if row[20] else None,
         customer_id=CustomerId(row[21]) if row[21] else None,
         agreement_id=AgreementId(row[22]) if row[22] else None,
-        initiator=Initiator(row[23]),
+        initiator=_INITIATORS[row[23]],
         reason=Reason(row[24]) if row[24] else None,
         reference=row[25],
         metadata=_metadata.decode(row[26]),
-        checks=Checks(AvsResult(row[27]), CvcResult(row[28])),
+        checks=Checks(_AVS[row[27]], _CVC[row[28]]),
         decline=_decline.decode(row[29]) if row[29] else None,
         authorization_code=row[30],
         network_transaction_id=row[31],

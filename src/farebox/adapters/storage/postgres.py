@@ -57,7 +57,7 @@ _CANCELLED_WAIT = "01000"
 """Class of the warning that a wait for synchronous replication was cancelled."""
 
 _DURABILITY: LiteralString = (
-    "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes')"
+    "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'data_checksums')"
 )
 _WANTED = {"fsync": "on", "full_page_writes": "on"}
 _CLOCK: LiteralString = "SELECT farebox_now()"
@@ -171,6 +171,11 @@ class PostgresStorage:
             await _statement(slot, "COMMIT")
             return result
 
+    async def look_up(self, work: Work[T]) -> T:
+        """Run a work of one statement, which needs no transaction to see one state."""
+        async with self._slot() as slot:
+            return await self._run(slot, work)
+
     async def health(self) -> StorageHealth:
         """Check the server's promises of durability, and that its clock and ours agree."""
         try:
@@ -182,9 +187,18 @@ class PostgresStorage:
         problems = [
             f"{name} is {found.get(name)}" for name, value in _WANTED.items() if found.get(name) != value
         ]
+        is_durable = not problems
         if abs(server_us - self._wall_us()) > 2_000_000:
             problems.append("the database's clock and this node's differ by more than 2 s")
-        return StorageHealth(ready=not problems, problems=tuple(problems))
+        has_checksums = found.get("data_checksums") == "on"
+        return StorageHealth(
+            ready=not problems,
+            problems=tuple(problems),
+            is_durable=is_durable,
+            advice=()
+            if has_checksums
+            else ("data_checksums is off, so a page the disk damaged is not noticed",),
+        )
 
     async def close(self) -> None:
         """Close every connection; a work that is under way is refused at its next statement."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from farebox.adapters.storage.migrate import (
@@ -17,9 +16,10 @@ from farebox.adapters.storage.migrate import (
 )
 from farebox.adapters.storage.sqlite import open_connection
 from farebox.domain.errors import ConfigurationError, ErrorCode
+from farebox.domain.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SchemaStatus:
     """Which version a database has and which this program wants."""
 
@@ -75,6 +75,8 @@ def _sqlite_version(path: Path) -> tuple[int, int]:
 
 
 def _migrate_sqlite(path: Path, progress: Callable[[str], None]) -> int:
+    # The log and its index get the same mode; the directory may be one that others can enter.
+    path.touch(mode=0o600)
     connection = open_connection(path)
     try:
         connection.execute("BEGIN IMMEDIATE")

@@ -70,6 +70,8 @@ _RAISE_HIGH_WATER: LiteralString = "UPDATE high_water SET clock_us = $1 WHERE on
 class Statements(Protocol):
     """The part of an apsw cursor that is used here, fully typed."""
 
+    def execute(self, statements: str, bindings: Sequence[Value] | None = None) -> Statements: ...
+
     def fetchall(self) -> list[Row]: ...
 
     def fetchone(self) -> Row | None: ...
@@ -79,6 +81,8 @@ class Sqlite(Protocol):
     """The part of an apsw connection that is used here, fully typed."""
 
     def execute(self, statements: str, bindings: Sequence[Value] | None = None) -> Statements: ...
+
+    def cursor(self) -> Statements: ...
 
     def changes(self) -> int: ...
 
@@ -109,26 +113,31 @@ class SqliteConnection:
     skip_locked: LiteralString = ""
 
     def __init__(self, connection: Sqlite) -> None:
-        """Wrap an open connection."""
-        self._connection = connection
+        """Wrap an open connection.
+
+        One cursor serves every statement, each of which is at its end before the next one begins: making a
+        cursor costs as much as finding a row.
+        """
+        self._run = connection.cursor().execute
+        self._changes = connection.changes
 
     async def fetch_one(self, sql: LiteralString, params: Sequence[Value] = ()) -> Row | None:
         """Give the first row, and let the statement run to its end."""
-        rows = self._run(sql, params)
+        rows = self._rows(sql, params)
         return rows[0] if rows else None
 
     async def fetch_all(self, sql: LiteralString, params: Sequence[Value] = ()) -> list[Row]:
         """Give every row."""
-        return self._run(sql, params)
+        return self._rows(sql, params)
 
     async def execute(self, sql: LiteralString, params: Sequence[Value] = ()) -> int:
         """Run a statement; give how many rows it changed."""
-        self._run(sql, params)
-        return self._connection.changes()
+        self._rows(sql, params)
+        return self._changes()
 
-    def _run(self, sql: LiteralString, params: Sequence[Value]) -> list[Row]:
+    def _rows(self, sql: LiteralString, params: Sequence[Value]) -> list[Row]:
         try:
-            return self._connection.execute(sql, tuple(params)).fetchall()
+            return self._run(sql, params).fetchall()
         except apsw.ConstraintError as refusal:
             # The message names the guard or its columns, never a value.
             raise ConstraintViolated(_guard(str(refusal))) from None
@@ -196,6 +205,7 @@ class SqliteStorage:
         if synchronous != "FULL":
             self._writer.execute("PRAGMA synchronous = " + synchronous)
         self._reader = _open(path, vfs, _READ_PRAGMAS)
+        self._write, self._read = self._writer.cursor().execute, self._reader.cursor().execute
         self._high_water: int = self._writer.execute(_HIGH_WATER).fetchall()[0][0]
         for connection in (self._writer, self._reader):
             connection.create_scalar_function("farebox_now", self._now_us, 0)
@@ -224,15 +234,16 @@ class SqliteStorage:
         return await future
 
     async def read(self, work: Work[T]) -> T:
-        """Run a work on the last committed state.
-
-        A single statement is consistent by itself; a transaction is opened so that several are too.
-        """
-        self._reader.execute("BEGIN")
+        """Run a work on the last committed state, the same for all its statements."""
+        self._read("BEGIN")
         try:
             return _drive(work(self._reading))
         finally:
-            self._reader.execute("COMMIT")
+            self._read("COMMIT")
+
+    async def look_up(self, work: Work[T]) -> T:
+        """Run a work of one statement, which needs no transaction to see one state."""
+        return _drive(work(self._reading))
 
     async def health(self) -> StorageHealth:
         """Check that the connection still is as durable as it was opened."""
@@ -241,9 +252,10 @@ class SqliteStorage:
             problems.append("synchronous is not FULL")
         if self._pragma("PRAGMA journal_mode") != "wal":
             problems.append("journal_mode is not WAL")
+        is_durable = not problems
         if self._high_water > self._wall_us() + 2_000_000:
             problems.append("the clock is more than 2 s behind the database")
-        return StorageHealth(ready=not problems, problems=tuple(problems))
+        return StorageHealth(ready=not problems, problems=tuple(problems), is_durable=is_durable)
 
     async def close(self) -> None:
         """Finish what is queued, then close."""
@@ -272,7 +284,7 @@ class SqliteStorage:
                 jobs = self._take_batch()
                 done = self._run_batch(jobs, has_savepoints=False)
                 if done is None:
-                    self._writer.execute("ROLLBACK")
+                    self._write("ROLLBACK")
                     if not await self._begin(loop):
                         _refuse(jobs)
                         continue
@@ -286,7 +298,7 @@ class SqliteStorage:
     async def _begin(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Open the transaction; when another process is writing, wait for it off the loop."""
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
+            self._write("BEGIN IMMEDIATE")
         except apsw.BusyError:
             try:
                 await loop.run_in_executor(self._thread, self._begin_patiently)
@@ -299,7 +311,7 @@ class SqliteStorage:
     def _begin_patiently(self) -> None:
         self._writer.set_busy_timeout(5000)
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
+            self._write("BEGIN IMMEDIATE")
         finally:
             self._writer.set_busy_timeout(0)
 
@@ -311,33 +323,33 @@ class SqliteStorage:
     def _run_batch(self, jobs: Sequence[_Job], *, has_savepoints: bool) -> list[_Done] | None:
         """Run works in the open transaction; nothing when one left writes that must be undone."""
         writer = self._writer
-        writer.execute(_RAISE_HIGH_WATER, (self._now_us(),))
+        self._write(_RAISE_HIGH_WATER, (self._now_us(),))
         self._writing.begin()
         done: list[_Done] = []
         for job in jobs:
             before = writer.total_changes()
             if has_savepoints:
-                writer.execute("SAVEPOINT work")
+                self._write("SAVEPOINT work")
             try:
                 done.append((job, _drive(job.work(self._writing)), None))
             except BaseException as error:  # whatever it was, only this work is undone
                 if has_savepoints:
-                    writer.execute("ROLLBACK TO work")
+                    self._write("ROLLBACK TO work")
                     self._writing.begin()
                 elif writer.total_changes() != before:
                     return None
                 done.append((job, None, error))
             if has_savepoints:
-                writer.execute("RELEASE work")
+                self._write("RELEASE work")
         return done
 
     def _commit(self) -> Unavailable | None:
         """Commit, which waits for the disk; say what became of it instead of raising."""
         try:
-            self._writer.execute("COMMIT")
+            self._write("COMMIT")
         except apsw.Error:
             with suppress(apsw.Error):
-                self._writer.execute("ROLLBACK")
+                self._write("ROLLBACK")
             # A commit that failed after its frames were written may still be found by the next open.
             return Unavailable(ErrorCode.COMMIT_UNKNOWN, retry_after_s=1)
         return None

@@ -8,6 +8,7 @@ from typing import LiteralString
 import msgspec
 
 from farebox.adapters.storage.connection import (
+    MODES,
     Connection,
     Row,
     Value,
@@ -19,7 +20,7 @@ from farebox.adapters.storage.connection import (
     to_us,
 )
 from farebox.adapters.storage.paging import Filter, page_of
-from farebox.domain.access import Mode, Tenant
+from farebox.domain.access import Tenant
 from farebox.domain.ids import AgreementId, CustomerId, MerchantId, PaymentId, StoredTokenId
 from farebox.domain.instruments import InstrumentSummary
 from farebox.domain.tokens import SealedReusable, StoredToken, StoredTokenKind, StoredTokenState
@@ -94,9 +95,9 @@ class StoredTokens:
             (
                 token.id,
                 *_owner(token.tenant),
-                token.kind.value,
+                token.kind,
                 token.token_mac,
-                token.state.value,
+                token.state,
                 to_json(token.summary),
                 token.fingerprint,
                 to_us(token.created_at),
@@ -206,13 +207,13 @@ class StoredTokens:
 
 
 def _owner(tenant: Tenant) -> tuple[Value, Value]:
-    return tenant.merchant_id, tenant.mode.value
+    return tenant.merchant_id, tenant.mode
 
 
 def _token(row: Row) -> StoredToken:
     return StoredToken(
         id=StoredTokenId(row[0]),
-        tenant=Tenant(MerchantId(row[1]), Mode(row[2])),
+        tenant=Tenant(MerchantId(row[1]), MODES[row[2]]),
         kind=StoredTokenKind(row[3]),
         token_mac=row[4],
         state=StoredTokenState(row[5]),

@@ -9,8 +9,17 @@ from typing import LiteralString
 
 import msgspec
 
-from farebox.adapters.storage.connection import Connection, Row, from_us, read_facts, to_json, to_us
-from farebox.domain.access import Mode, Tenant
+from farebox.adapters.storage.connection import (
+    MODES,
+    Connection,
+    Row,
+    by_value,
+    from_us,
+    read_facts,
+    to_json,
+    to_us,
+)
+from farebox.domain.access import Tenant
 from farebox.domain.ids import CustomerId, MerchantId, OperationId, SingleUseTokenId
 from farebox.domain.instruments import InstrumentSummary
 from farebox.domain.tokens import SealedSingleUse, SingleUseToken, TokenState
@@ -87,6 +96,7 @@ CLOCKS_AHEAD: LiteralString = "SELECT id, mode, clock_offset_us FROM merchant WH
 
 _summary = msgspec.json.Decoder(InstrumentSummary)
 _metadata = msgspec.json.Decoder(dict[str, str])
+_STATES = by_value(TokenState)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -105,9 +115,9 @@ class SingleUseTokens:
             (
                 token.id,
                 token.tenant.merchant_id,
-                token.tenant.mode.value,
+                token.tenant.mode,
                 token.token_mac,
-                token.state.value,
+                token.state,
                 to_json(token.summary),
                 token.fingerprint,
                 to_us(token.created_at),
@@ -127,12 +137,12 @@ class SingleUseTokens:
 
     async def find(self, tenant: Tenant, token_mac: bytes) -> SingleUseToken | None:
         """Give a token by its digest."""
-        row = await self._connection.fetch_one(FIND, (tenant.merchant_id, tenant.mode.value, token_mac))
+        row = await self._connection.fetch_one(FIND, (tenant.merchant_id, tenant.mode, token_mac))
         return _token(row) if row else None
 
     async def find_by_id(self, tenant: Tenant, token_id: SingleUseTokenId) -> SingleUseToken | None:
         """Give a token by its id."""
-        row = await self._connection.fetch_one(FIND_BY_ID, (tenant.merchant_id, tenant.mode.value, token_id))
+        row = await self._connection.fetch_one(FIND_BY_ID, (tenant.merchant_id, tenant.mode, token_id))
         return _token(row) if row else None
 
     async def reserve(
@@ -141,7 +151,7 @@ class SingleUseTokens:
         """Reserve a live token by one conditional write (R1)."""
         row = await self._connection.fetch_one(
             RESERVE,
-            (operation_id, tenant.merchant_id, tenant.mode.value, token_mac, clock_offset // _MICROSECOND),
+            (operation_id, tenant.merchant_id, tenant.mode, token_mac, clock_offset // _MICROSECOND),
         )
         if row is None:
             return None
@@ -165,7 +175,7 @@ class SingleUseTokens:
             (
                 operation_id,
                 tenant.merchant_id,
-                tenant.mode.value,
+                tenant.mode,
                 token_mac,
                 clock_offset // _MICROSECOND,
                 verifications_max,
@@ -182,18 +192,18 @@ class SingleUseTokens:
 
     async def erase_cvc(self, token_id: SingleUseTokenId, tenant: Tenant) -> None:
         """Erase the sealed CVC (SEC-02)."""
-        await self._connection.execute(ERASE_CVC, (token_id, tenant.merchant_id, tenant.mode.value))
+        await self._connection.execute(ERASE_CVC, (token_id, tenant.merchant_id, tenant.mode))
 
     async def settle(self, token_id: SingleUseTokenId, tenant: Tenant, operation_id: OperationId) -> bool:
         """Spend a token that this operation reserved, and erase it."""
-        key = (token_id, tenant.merchant_id, tenant.mode.value, operation_id)
+        key = (token_id, tenant.merchant_id, tenant.mode, operation_id)
         return await self._connection.execute(SETTLE, key) == 1
 
     async def give_back(
         self, token_id: SingleUseTokenId, tenant: Tenant, operation_id: OperationId, clock_offset: timedelta
     ) -> TokenState | None:
         """Free a token that this operation reserved, or expire it when its time is over."""
-        key = (token_id, tenant.merchant_id, tenant.mode.value, operation_id)
+        key = (token_id, tenant.merchant_id, tenant.mode, operation_id)
         if await self._connection.execute(GIVE_BACK, (*key, clock_offset // _MICROSECOND)):
             return TokenState.MINTED
         if await self._connection.execute(EXPIRE_RESERVED, key):
@@ -205,7 +215,7 @@ class SingleUseTokens:
     ) -> SingleUseToken | None:
         """End a live token, erased."""
         row = await self._connection.fetch_one(
-            REVOKE, (tenant.merchant_id, tenant.mode.value, token_mac, clock_offset // _MICROSECOND)
+            REVOKE, (tenant.merchant_id, tenant.mode, token_mac, clock_offset // _MICROSECOND)
         )
         return _token(row) if row else None
 
@@ -245,9 +255,9 @@ def _token(row: Row) -> SingleUseToken:
     ) = row[:19]
     return SingleUseToken(
         id=SingleUseTokenId(token_id),
-        tenant=Tenant(MerchantId(merchant_id), Mode(mode)),
+        tenant=Tenant(MerchantId(merchant_id), MODES[mode]),
         token_mac=token_mac,
-        state=TokenState(state),
+        state=_STATES[state],
         summary=_summary.decode(summary),
         fingerprint=fingerprint,
         created_at=from_us(created_at),

@@ -6,6 +6,7 @@ exceptions of tasks, threads and the interpreter. Tracebacks hold code and never
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import threading
@@ -24,6 +25,7 @@ class ScrubbedHandler(logging.Handler):
         """Write to a binary stream."""
         super().__init__()
         self._stream = stream
+        self._waiting: list[bytes] = []
         self._formatter = structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_COMMON,
             processors=[
@@ -39,12 +41,27 @@ class ScrubbedHandler(logging.Handler):
             line = self._formatter.format(record)
         except Exception:  # a log line must not end a request, nor print what it could not format
             line = f'{{"level":"error","event":"unformattable log record","logger":"{record.name}"}}'
-        self.write(line.encode("ascii", "backslashreplace"))
+        self.flush()
+        self._write(line.encode("ascii", "backslashreplace"))
 
-    def write(self, line: bytes) -> None:
-        """Write a line that is formatted already."""
+    def write_soon(self, line: bytes) -> None:
+        """Write a line that is formatted already, together with others of this turn of the event loop."""
+        self._waiting.append(line)
+        if len(self._waiting) == 1:
+            try:
+                asyncio.get_running_loop().call_soon(self.flush)
+            except RuntimeError:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._waiting:
+            lines, self._waiting = self._waiting, []
+            self._write(b"\n".join(lines))
+
+    def _write(self, lines: bytes) -> None:
         try:
-            self._stream.write(scrub(line) + b"\n")
+            self._stream.write(scrub(lines) + b"\n")
             self._stream.flush()
         except (OSError, ValueError):
             # Nobody reads our log any more; the payment that was logged is still made.

@@ -9,15 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from farebox.adapters.telemetry.logging import ScrubbedHandler
+from farebox.adapters.telemetry.tallies import Durations, Labels, Tally
 from farebox.domain.access import Mode
 from farebox.domain.events import Event, EventType
 from farebox.domain.ids import OperationId
@@ -35,6 +35,22 @@ _OUTCOMES: Mapping[EventType, str] = {
 _REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
+class _AccessLine(msgspec.Struct):
+    """What is logged of a request."""
+
+    level: str
+    event: str
+    dialect: str
+    method: str
+    route: str
+    status: int
+    duration_ms: float
+    request_id: str
+
+
+_encode = msgspec.json.Encoder().encode
+
+
 class Metrics:
     """Implements `ports.telemetry.Telemetry`, and renders what was counted."""
 
@@ -44,14 +60,17 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self._access_log: ScrubbedHandler | None = None
-        self._children: dict[tuple[Any, ...], Any] = {}
         self._requests = self._histogram(
             "http_server_request_duration_seconds",
             "Time from a request's headers to its answer.",
             ("dialect", "http_request_method", "http_route", "http_response_status_code"),
         )
         self._issued = self._counter("farebox_tokens_issued", "Tokens issued.", ("kind", "dialect", "mode"))
-        self._consumed = self._counter("farebox_tokens_consumed", "Single-use tokens spent.", ("mode",))
+        self._consumed = self._counter(
+            "farebox_tokens_consumed",
+            "Tokens spent, by the dialect that spent them.",
+            ("kind", "dialect", "mode"),
+        )
         self._conflicts = self._counter(
             "farebox_token_conflicts", "Requests that came too late for their token.", ("dialect", "mode")
         )
@@ -93,19 +112,15 @@ class Metrics:
         )
         Gauge("farebox_build_info", "Version.", ("version",), registry=self.registry).labels(version).set(1)
 
-    def _counter(self, name: str, text: str, labels: Sequence[str]) -> Counter:
-        return Counter(name, text, labels, registry=self.registry)
+    def _counter(self, name: str, text: str, labels: Labels) -> Tally:
+        tally = Tally(name, text, labels)
+        self.registry.register(tally)
+        return tally
 
-    def _histogram(self, name: str, text: str, labels: Sequence[str]) -> Histogram:
-        return Histogram(name, text, labels, registry=self.registry, buckets=_REQUEST_BUCKETS)
-
-    def _child(self, metric: Any, *labels: str) -> Any:
-        """Find a metric's child without prometheus-client's own costly look-up."""
-        key = (metric, *labels)
-        found = self._children.get(key)
-        if found is None:
-            found = self._children[key] = metric.labels(*labels) if labels else metric
-        return found
+    def _histogram(self, name: str, text: str, labels: Labels) -> Durations:
+        durations = Durations(name, text, labels, _REQUEST_BUCKETS)
+        self.registry.register(durations)
+        return durations
 
     # --- ports.telemetry.Telemetry -----------------------------------------------------------------
 
@@ -113,46 +128,45 @@ class Metrics:
         """Count committed events."""
         for event in events:
             mode = event.tenant.mode.value
-            dialect = str(event.data.get("dialect", ""))
             if event.type is EventType.SINGLE_USE_TOKEN_MINTED:
-                self._child(self._issued, "single_use_token", dialect, mode).inc()
+                self._issued.add("single_use_token", str(event.data.get("dialect", "")), mode)
             elif event.type is EventType.STORED_TOKEN_CREATED:
-                self._child(self._issued, str(event.data.get("kind")), dialect, mode).inc()
+                self._issued.add(str(event.data.get("kind")), str(event.data.get("dialect", "")), mode)
             elif event.type is EventType.SINGLE_USE_TOKEN_SPENT:
-                self._child(self._consumed, mode).inc()
+                self._consumed.add("single_use_token", str(event.data.get("dialect", "")), mode)
             elif event.type in _OUTCOMES:
                 self._operation(event, _OUTCOMES[event.type], mode)
 
     def _operation(self, event: Event, outcome: str, mode: str) -> None:
         operation, processor = str(event.data.get("kind", "")), str(event.data.get("processor", ""))
-        self._child(self._operations, operation, outcome, processor, mode).inc()
+        self._operations.add(operation, outcome, processor, mode)
         if outcome == "declined":
-            self._child(self._declines, str(event.data.get("decline_reason", "other")), processor).inc()
+            self._declines.add(str(event.data.get("decline_reason", "other")), processor)
 
     def instrument_opened(self, purpose: str) -> None:
         """Count an opening."""
-        self._child(self._opens, purpose).inc()
+        self._opens.add(purpose)
 
     def token_conflict(self, dialect: str, mode: Mode) -> None:
         """Count a request that came too late."""
-        self._child(self._conflicts, dialect, mode.value).inc()
+        self._conflicts.add(dialect, mode.value)
 
     def replayed(self, dialect: str) -> None:
         """Count an answer given again."""
-        self._child(self._replays, dialect).inc()
+        self._replays.add(dialect)
 
     def processor_answered(self, processor: str, operation: str, duration_s: float) -> None:
         """Time a call."""
-        self._child(self._calls, operation, processor).observe(duration_s)
+        self._calls.add(duration_s, operation, processor)
 
     def card_probing(self, distinct: int) -> None:
         """Count a mint that looks like somebody enumerating a card's digits."""
-        self._child(self._probing).inc()
+        self._probing.add()
         _log.warning("many cards of one shape", extra={"distinct": distinct})
 
     def recovery_alarm(self, operation_id: OperationId, attempts: int) -> None:
         """Raise the alarm."""
-        self._child(self._alarms).inc()
+        self._alarms.add()
         _log.critical("operation stays in doubt", extra={"operation": operation_id, "attempts": attempts})
 
     # --- the server's own --------------------------------------------------------------------------
@@ -165,19 +179,11 @@ class Metrics:
         self, *, dialect: str, method: str, route: str, status: int, duration_s: float, request_id: str
     ) -> None:
         """Time an answered request and log it: its route's template, never its path."""
-        self._child(self._requests, dialect, method, route, str(status)).observe(duration_s)
+        self._requests.add(duration_s, dialect, method, route, str(status))
         if self._access_log is not None:
-            line = {
-                "level": "info",
-                "event": "request",
-                "dialect": dialect,
-                "method": method,
-                "route": route,
-                "status": status,
-                "duration_ms": round(duration_s * 1000, 3),
-                "request_id": request_id,
-            }
-            self._access_log.write(msgspec.json.encode(line))
+            duration_ms = round(duration_s * 1000, 3)
+            line = _AccessLine("info", "request", dialect, method, route, status, duration_ms, request_id)
+            self._access_log.write_soon(_encode(line))
 
     def in_doubt(self, statistics: Mapping[str, tuple[int, datetime | None]], now: datetime) -> None:
         """Show what is in doubt, by processor."""

@@ -13,6 +13,7 @@ import pytest
 from farebox.adapters.crypto import Crypto, open_crypto
 from farebox.adapters.crypto.kek import KekProvider, make_key_file, open_key_file
 from farebox.adapters.storage import open_storage
+from farebox.adapters.storage.connection import to_us
 from farebox.adapters.storage.schema import migrate
 from farebox.adapters.system import SystemRandomness
 from farebox.domain.access import Mode, Tenant
@@ -32,6 +33,9 @@ class MovingClock:
 
     def now(self) -> datetime:
         return self.instant
+
+    def wall_us(self) -> int:
+        return to_us(self.instant)
 
     def monotonic(self) -> float:
         return self.instant.timestamp()

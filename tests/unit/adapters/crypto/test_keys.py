@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from farebox.adapters.crypto.kek import (
 from farebox.adapters.crypto.pkcs11_kek import open_pkcs11_kek
 from farebox.domain.access import Mode
 from farebox.domain.errors import ConfigurationError, Unavailable
-from farebox.ports.keys import KeyRecord
+from farebox.ports.keys import KeyRecord, KeyState
 
 SOFTHSM = next(
     (
@@ -80,6 +81,74 @@ async def test_another_kek_opens_nothing(place: Place) -> None:
         await place.open(other)
 
 
+async def test_a_vault_that_misses_a_key_in_use_does_not_open(place: Place) -> None:
+    """§4.9: a credential whose key is not in the database is found at the start, not when it is used."""
+    writer = place.storage._writer
+    writer.execute(
+        "INSERT INTO stored_token (id, merchant_id, mode, kind, token_mac, state, summary, fingerprint,"
+        " created_at, dialect, key_id, metadata, version)"
+        " SELECT 'pt_' || hex(key_id), 'mer_1', 'test', 'payment_token', key_id, 'active', '{}', x'00', 0,"
+        " 'native', key_id, '{}', 1 FROM vault_key WHERE kind = 'tenant'"
+    )
+    await place.open()
+    writer.execute("UPDATE stored_token SET key_id = x'ffffffffffffffff' WHERE rowid = 2")
+    with pytest.raises(ConfigurationError, match="configuration_invalid") as refused:
+        await place.open()
+    assert "ffffffffffffffff" in refused.value.message
+
+
+def store_credential_under(place: Place, key_id: bytes) -> None:
+    """Store a credential of which only the key it names matters."""
+    place.storage._writer.execute(
+        "INSERT INTO stored_token (id, merchant_id, mode, kind, token_mac, state, summary, fingerprint,"
+        " created_at, dialect, key_id, metadata, version) VALUES ('pt_1', 'mer_1', 'test', 'payment_token',"
+        " x'01', 'active', '{}', x'00', 0, 'native', ?, '{}', 1)",
+        (key_id,),
+    )
+
+
+async def test_an_unused_tenant_key_is_destroyed_after_two_looks(place: Place) -> None:
+    """§3.4: no row names it, seen twice, one backup-retention apart; the newest and one in use never go."""
+    keys, writer = place.crypto.keys, place.storage._writer
+    kept = timedelta(days=35)
+    first = keys.newest(TENANT)
+    store_credential_under(place, first)
+    second = await keys.rotate(TENANT)
+
+    async def states() -> list[str]:
+        found = {record.key_id: record for record in await records(place)}
+        assert (found[first].state is KeyState.DESTROYED) is (found[first].wrapped == b"")
+        return [found[key_id].state.value for key_id in (first, second)]
+
+    assert await keys.destroy_unused(kept) == 0, "a credential names it"
+    writer.execute("UPDATE stored_token SET key_id = ?", (second,))
+    assert await keys.destroy_unused(kept) == 1
+    assert await states() == ["opening", "active"]
+    place.clock.instant += kept - timedelta(seconds=1)
+    assert await keys.destroy_unused(kept) == 0, "a backup may still need it"
+    place.clock.instant += timedelta(seconds=1)
+    assert await keys.destroy_unused(kept) == 1
+    assert await states() == ["destroyed", "active"]
+    assert first not in keys.tenant(TENANT).sealing
+    assert first not in keys._clear
+    assert await keys.destroy_unused(kept) == 0
+    assert (await place.open()).keys.newest(TENANT) == second
+    rows = writer.execute("SELECT actor, object_id FROM audit WHERE action = 'key_destroyed'").fetchall()
+    assert rows == [("farebox", first.hex())]
+
+
+async def test_a_key_that_is_used_again_is_spared(place: Place) -> None:
+    """A restored database names keys that were unused before."""
+    keys = place.crypto.keys
+    first = keys.newest(TENANT)
+    await keys.rotate(TENANT)
+    assert await keys.destroy_unused(timedelta(0)) == 1
+    store_credential_under(place, first)
+    assert await keys.destroy_unused(timedelta(0)) == 1
+    found = {record.key_id: record.state for record in await records(place)}
+    assert found[first] is KeyState.ACTIVE
+
+
 async def test_the_kek_changes_in_one_step(place: Place) -> None:
     """§3.4: afterwards the new key opens everything and the old one nothing."""
     make_key_file(place.directory / "new.kek")
@@ -88,7 +157,8 @@ async def test_the_kek_changes_in_one_step(place: Place) -> None:
     done: list[int] = []
     count = await place.crypto.change_kek(new, done.append)
     after = {record.key_id: record.wrapped for record in await records(place)}
-    assert count == len(before) == done[-1]
+    assert done == list(range(1, count + 1))
+    assert count == len(before)
     assert all(after[key_id] != wrapped for key_id, wrapped in before.items())
     await place.open(new)
     with pytest.raises(Unavailable):
@@ -106,8 +176,18 @@ async def test_the_inventory_names_every_key(place: Place) -> None:
         "fingerprint",
         "answer",
         "tenant",
+        "kek",
+        "bucket",
+        "day",
     }
-    assert all(row.retires_at > row.created_at for row in rows)
+    assert all(row.strength_bits == 256 for row in rows)
+    assert all(row.retires_at > row.created_at for row in rows if row.kind not in {"day", "bucket"})
+    names = {row.key_id: row for row in rows}
+    assert {names[row.wrapped_by].kind for row in rows if row.kind in {"bucket", "day"}} == {"ring"}
+    kek = next(row for row in rows if row.kind == "kek")
+    assert {row.wrapped_by for row in rows if row.kind in {"keyset", "ring", "tenant"}} == {kek.key_id}
+    assert kek.rows == len(await records(place))
+    assert sum(row.kind == "bucket" for row in rows) == len(list((place.directory / "ring").glob("bucket-*")))
     assert {row.rows for row in rows if row.kind == "tenant"} == {0}
 
 

@@ -47,7 +47,10 @@ async def test_what_is_sealed_opens(place: Place, instrument) -> None:
     """Every kind of instrument comes back as it went in, from both classes."""
     vault = place.crypto.vault
     sealed = seal(place, instrument)
-    assert vault.open_single_use(sealed, tenant=TENANT, token_id=TOKEN_ID, token=TOKEN) == instrument
+    assert vault.open_single_use(sealed, tenant=TENANT, token_id=TOKEN_ID, token=TOKEN) == (
+        instrument,
+        DETAILS,
+    )
     assert vault.open_single_use_details(sealed, tenant=TENANT, token_id=TOKEN_ID, token=TOKEN) == DETAILS
     kept = vault.seal_reusable(instrument, DETAILS, tenant=TENANT, token_id=StoredTokenId("pt_1"))
     opened = vault.open_reusable(kept, tenant=TENANT, token_id=StoredTokenId("pt_1"))
@@ -116,7 +119,10 @@ async def test_after_its_minute_a_payload_opens_for_nobody(place: Place) -> None
     )
     place.clock.instant += timedelta(minutes=10)
     await place.crypto.maintain()
-    assert vault.open_single_use(sealed, **where) == CARD  # the control: its last minute is not over yet
+    assert vault.open_single_use(sealed, **where) == (
+        CARD,
+        DETAILS,
+    )  # the control: its last minute is not over yet
     ring_file = place.directory / "ring" / f"bucket-{sealed.bucket_minute}.key"
     assert ring_file.exists()
     place.clock.instant += timedelta(seconds=90)
@@ -139,7 +145,10 @@ async def test_a_restart_keeps_what_lives(place: Place) -> None:
     """Nothing acknowledged is lost with the process: the ring is on disk before a token is given."""
     sealed = seal(place)
     again = await place.open()
-    assert again.vault.open_single_use(sealed, tenant=TENANT, token_id=TOKEN_ID, token=TOKEN) == CARD
+    assert again.vault.open_single_use(sealed, tenant=TENANT, token_id=TOKEN_ID, token=TOKEN) == (
+        CARD,
+        DETAILS,
+    )
 
 
 async def test_a_destruction_that_was_interrupted_is_finished(place: Place) -> None:
@@ -167,7 +176,10 @@ async def test_two_processes_never_overwrite_a_key(place: Place) -> None:
     await place.crypto.maintain()
     sealed = seal(place)
     await other.maintain()
-    assert other.vault.open_single_use(sealed, tenant=TENANT, token_id=TOKEN_ID, token=TOKEN) == CARD
+    assert other.vault.open_single_use(sealed, tenant=TENANT, token_id=TOKEN_ID, token=TOKEN) == (
+        CARD,
+        DETAILS,
+    )
 
 
 async def test_the_ring_stays_out_of_backups(place: Place) -> None:

@@ -52,6 +52,13 @@ def test_minted_tokens_are_counted(metrics: Metrics) -> None:
     assert value(metrics, "farebox_tokens_issued_total", **labels) == 2
 
 
+def test_spent_tokens_are_counted_by_the_dialect_that_spent_them(metrics: Metrics) -> None:
+    """A token minted through one dialect may be spent through another."""
+    metrics.observe([event(EventType.SINGLE_USE_TOKEN_SPENT, operation_id="op_1", dialect="native")])
+    labels = {"kind": "single_use_token", "dialect": "native", "mode": "test"}
+    assert value(metrics, "farebox_tokens_consumed_total", **labels) == 1
+
+
 def test_stored_tokens_are_counted_by_kind(metrics: Metrics) -> None:
     """Payment and recurrence tokens are told apart."""
     metrics.observe([event(EventType.STORED_TOKEN_CREATED, dialect="native", kind="recurrence_token")])

@@ -4,23 +4,27 @@ They are what an independent third party would say happened: Farebox's tests com
 them, and nothing but the sandbox writes them. A number is kept only as a digest under a key that is made
 with the file.
 
-Every decision is committed before it is answered. `synchronous` is OFF: the acquirer stands for another
-machine, so a kill of our process must not touch its memory, and the kernel holds what was written; a power
-cut of both is not something a sandbox promises to remember.
+Every decision is committed before it is answered, together with others of the same turn of the event loop.
+`synchronous` is OFF: the acquirer stands for another machine, so a kill of our process must not touch its
+memory, and the kernel holds what was written; a power cut of both is not something a sandbox promises to
+remember.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, LiteralString, cast
 
 import apsw
 
 from farebox.domain.access import Tenant
+from farebox.domain.frozen import frozen
 from farebox.domain.operations import OperationKind
 
 _SCHEMA: LiteralString = """
@@ -61,12 +65,14 @@ _COLUMNS: LiteralString = (
     " state, settles, reason, code, message, avs, cvc, fingerprint, later, batch, received"
 )
 _INSERT: LiteralString = (
-    f"INSERT INTO entry ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f"INSERT INTO entry ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+    " WHERE NOT EXISTS (SELECT 1 FROM poison WHERE reference = ?)"
+    " ON CONFLICT (reference) DO NOTHING"
 )
 _SETTLING = "('capture', 'purchase', 'refund', 'credit')"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One request the acquirer decided on."""
 
@@ -95,7 +101,10 @@ class Entry:
     received: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+_values = attrgetter(*(one.name for one in fields(Entry)))
+
+
+@frozen
 class Sums:
     """What became of one payment, by the acquirer's books; minor units."""
 
@@ -115,7 +124,13 @@ class Ledger:
         if path is not None:
             path.chmod(0o600)
             self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA wal_autocheckpoint = 10000")
         self._connection.execute("PRAGMA synchronous = OFF")
+        self._in_memory = path is None
+        """Books in memory are as durable as they will ever be with every statement."""
+        self._is_writing = False
+        self._waiting: list[asyncio.Future[None]] = []
+        self._run = self._connection.cursor().execute
         self._connection.execute(_SCHEMA)
         self._connection.execute(
             "INSERT INTO book (one, key, batch) VALUES (1, ?, 1) ON CONFLICT (one) DO NOTHING",
@@ -132,18 +147,38 @@ class Ledger:
         rows = self._rows(f"SELECT {_COLUMNS} FROM entry WHERE reference = ?", (reference,))
         return Entry(*rows[0]) if rows else None
 
-    def add(self, entry: Entry) -> None:
-        """Write a decision down; durable against the end of our process when it returns."""
-        values = tuple([getattr(entry, name) for name in Entry.__slots__])
-        self._connection.execute(_INSERT, values)
+    def add(self, entry: Entry, *, unless_poisoned: bool = True) -> bool:
+        """Write a decision down, unless there is one for its reference or a reversal came before it.
+
+        It is durable against the end of our process once `committed` returns.
+        """
+        if not self._in_memory and not self._is_writing:
+            self._run("BEGIN IMMEDIATE")
+            self._is_writing = True
+            asyncio.get_running_loop().call_soon(self._commit)
+        self._run(_INSERT, (*_values(entry), entry.reference if unless_poisoned else None))
+        return self._connection.changes() == 1
+
+    async def committed(self) -> None:
+        """Wait until what was written is durable against the end of our process."""
+        if self._is_writing:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
+
+    def _commit(self) -> None:
+        """Commit what this turn of the event loop decided, and let it be answered."""
+        if not self._is_writing:
+            return
+        waiting, self._waiting, self._is_writing = self._waiting, [], False
+        self._run("COMMIT")
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def received_again(self, reference: str) -> None:
         """Count a repetition of a request that was decided."""
         self._rows("UPDATE entry SET received = received + 1 WHERE reference = ?", (reference,))
-
-    def is_poisoned(self, reference: str) -> bool:
-        """Tell whether a reversal came before its original."""
-        return bool(self._rows("SELECT 1 FROM poison WHERE reference = ?", (reference,)))
 
     def poison(self, reference: str, tenant: Tenant) -> None:
         """Remember a reversal whose original has not come."""
@@ -195,6 +230,7 @@ class Ledger:
     def close_batch(self, tenant: Tenant) -> tuple[str, ...]:
         """Settle a tenant's open entries: pending ones get their result, approved ones their batch."""
         owner = (tenant.merchant_id, tenant.mode.value)
+        self._commit()
         with self._connection:
             number = self._rows("UPDATE book SET batch = batch + 1 RETURNING batch - 1")[0][0]
             self._rows(
@@ -220,7 +256,8 @@ class Ledger:
 
     def close(self) -> None:
         """Close the file."""
+        self._commit()
         self._connection.close()
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        return self._connection.execute(sql, values).fetchall()
+        return self._run(sql, values).fetchall()

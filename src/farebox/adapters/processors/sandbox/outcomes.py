@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib.resources import files
 from typing import Literal
@@ -20,6 +20,7 @@ from farebox.domain.bank_accounts import AchAccount, BacsAccount, PadAccount
 from farebox.domain.cards import Card
 from farebox.domain.checks import AvsResult, Checks, CvcResult
 from farebox.domain.declines import DeclineReason
+from farebox.domain.frozen import frozen
 from farebox.domain.instruments import PayerDetails, PaymentInstrument
 from farebox.domain.operations import OperationKind
 from farebox.domain.reveal import reveal
@@ -82,7 +83,7 @@ def table(name: str) -> Table:
     return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Table)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Index:
     cards: Mapping[str, Row]
     accounts: Mapping[str, Row]
@@ -107,7 +108,7 @@ def _index(name: str) -> _Index:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """What the acquirer decides about an operation that opens a payment."""
 

@@ -123,6 +123,7 @@ class SandboxProcessor:
         entry = self._ledger.find(reference)
         if entry is None or (entry.merchant_id, entry.mode) != (tenant.merchant_id, tenant.mode.value):
             return NOT_FOUND
+        await self._ledger.committed()
         return _outcome(entry)
 
     async def reverse(self, request: ProcessorRequest) -> bool:
@@ -134,6 +135,7 @@ class SandboxProcessor:
                 self._ledger.poison(request.reference, request.tenant)
         else:
             self._ledger.reverse(request.reference)
+        await self._ledger.committed()
         return True
 
     async def close(self) -> None:
@@ -181,6 +183,7 @@ class SandboxProcessor:
 
     async def _answer(self, outcome: Outcome, fault: Fault | None) -> Outcome:
         """Let the answer travel back, as well as the fault lets it."""
+        await self._ledger.committed()
         trouble = fault.trouble if fault else None
         if fault is not None and trouble == "late":
             if fault.delay_s >= self.timeout_s:
@@ -198,7 +201,7 @@ class SandboxProcessor:
         """Let the request itself be late: it may arrive after its caller has given up and reversed it."""
         if delay_s < self.timeout_s:
             await self._clock.sleep(delay_s)
-            return self._process(request)
+            return await self._answer(self._process(request), None)
 
         async def arrive() -> None:
             await self._clock.sleep(delay_s)
@@ -212,16 +215,15 @@ class SandboxProcessor:
 
     def _process(self, request: ProcessorRequest, decision: Decision | None = None) -> Outcome:
         """Decide once; a repeated reference gets the first decision."""
-        entry = self._ledger.find(request.reference)
-        if entry is not None:
-            self._ledger.received_again(request.reference)
+        entry = self._entry(request, decision or self._judge(request))
+        if self._ledger.add(entry):
             return _outcome(entry)
-        if self._ledger.is_poisoned(request.reference):
-            decision = _declined(DeclineReason.ALREADY_REVERSED)
-        elif decision is None:
-            decision = self._judge(request)
-        entry = self._entry(request, decision)
-        self._ledger.add(entry)
+        first = self._ledger.find(request.reference)
+        if first is not None:
+            self._ledger.received_again(request.reference)
+            return _outcome(first)
+        entry = self._entry(request, _declined(DeclineReason.ALREADY_REVERSED))
+        self._ledger.add(entry, unless_poisoned=False)
         return _outcome(entry)
 
     def _judge(self, request: ProcessorRequest) -> Decision:
