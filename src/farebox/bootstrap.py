@@ -281,7 +281,7 @@ def jobs(services: Services) -> tuple[Job, ...]:
     found = [
         Job("expire", 5.0, services.use_cases.tokenization.expire_due),
         Job("recover", 1.0, services.use_cases.recovery.run_once),
-        Job("follow", 1.0, services.use_cases.checkout.follow_payments),
+        Job("follow", 1.0, services.use_cases.checkout_payments.follow_payments),
         Job("expire_checkouts", 5.0, services.use_cases.checkout.expire_due),
         Job("retain", 3600.0, services.retention.purge),
         Job("destroy keys", 3600.0, lambda: _destroy_keys(services)),

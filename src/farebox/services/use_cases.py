@@ -19,6 +19,8 @@ from farebox.services import commands
 from farebox.services.access import Access
 from farebox.services.application import Application, Handler
 from farebox.services.checkout import Checkout
+from farebox.services.checkout_books import CheckoutBooks
+from farebox.services.checkout_payments import CheckoutPayments
 from farebox.services.credentials import Credentials
 from farebox.services.customers import Customers
 from farebox.services.documents import Documents
@@ -56,6 +58,7 @@ class UseCases:
     recovery: Recovery
     sandbox: SandboxCommands
     checkout: Checkout
+    checkout_payments: CheckoutPayments
     durability: Durability
 
 
@@ -147,6 +150,7 @@ def build_use_cases(
         routing=routing,
         ledger=ledger,
     )
+    books = CheckoutBooks(secrets=secrets, clock=clock, ids=ids)
     checkout = Checkout(
         storage=storage,
         secrets=secrets,
@@ -154,8 +158,16 @@ def build_use_cases(
         ids=ids,
         randomness=randomness,
         telemetry=telemetry,
-        purchases=purchases,
         follow_ups=follow_ups,
+        books=books,
+    )
+    checkout_payments = CheckoutPayments(
+        storage=storage,
+        secrets=secrets,
+        clock=clock,
+        telemetry=telemetry,
+        purchases=purchases,
+        books=books,
     )
     sandbox_commands = SandboxCommands(
         storage=storage,
@@ -176,12 +188,15 @@ def build_use_cases(
         sandbox=sandbox_commands,
         documents=Documents(storage=storage, clock=clock, ids=ids),
         checkout=checkout,
+        checkout_payments=checkout_payments,
         access=access,
     )
     application = parts.application(
         handlers, storage=storage, secrets=secrets, clock=clock, telemetry=telemetry
     )
-    return UseCases(application, tokenization, recovery, sandbox_commands, checkout, durability)
+    return UseCases(
+        application, tokenization, recovery, sandbox_commands, checkout, checkout_payments, durability
+    )
 
 
 def _handlers(
@@ -195,6 +210,7 @@ def _handlers(
     sandbox: SandboxCommands,
     documents: Documents,
     checkout: Checkout,
+    checkout_payments: CheckoutPayments,
     access: Access,
 ) -> Mapping[type[commands.Command[Any]], Handler]:
     """Pair every command with its use case."""
@@ -230,14 +246,14 @@ def _handlers(
         commands.UpdateDocument: documents.update,
         commands.DeleteDocument: documents.delete,
         commands.CreateCheckoutSession: checkout.create,
-        commands.PayNewCheckoutSession: checkout.pay_new,
+        commands.PayNewCheckoutSession: checkout_payments.pay_new,
         commands.GetCheckoutSession: checkout.get,
         commands.ListCheckoutSessions: checkout.page,
         commands.UpdateCheckoutSession: checkout.update,
         commands.LockCheckoutSession: checkout.lock,
         commands.CancelCheckoutSession: checkout.cancel,
         commands.ViewCheckoutSession: checkout.view,
-        commands.PayCheckoutSession: checkout.pay,
+        commands.PayCheckoutSession: checkout_payments.pay,
         commands.AbandonCheckoutSession: checkout.abandon,
         commands.IssueAccessToken: access.issue,
         commands.MoveClock: sandbox.move_clock,

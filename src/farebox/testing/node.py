@@ -16,6 +16,7 @@ from farebox.ports.vault import Vault
 from farebox.services.access import Access
 from farebox.services.application import Application
 from farebox.services.checkout import Checkout
+from farebox.services.checkout_payments import CheckoutPayments
 from farebox.services.ids import Ids
 from farebox.services.recovery import Recovery
 from farebox.services.tokenization import Tokenization
@@ -61,6 +62,7 @@ class Node:
     tokenization: Tokenization
     recovery: Recovery
     checkout: Checkout
+    checkout_payments: CheckoutPayments
     access: Access
     telemetry: SilentTelemetry
 
@@ -97,6 +99,7 @@ def build_node(
         use_cases.tokenization,
         use_cases.recovery,
         use_cases.checkout,
+        use_cases.checkout_payments,
         access,
         telemetry,
     )

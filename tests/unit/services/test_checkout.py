@@ -25,7 +25,7 @@ from farebox.domain.payments import PaymentStatus
 from farebox.domain.sensitive import Sensitive
 from farebox.domain.tokens import StoredTokenKind, TokenRules, TokenString
 from farebox.ports.processors import ProcessorRequest
-from farebox.services.checkout import SESSION_ATTRIBUTE
+from farebox.services.checkout_books import SESSION_ATTRIBUTE
 from farebox.services.commands import (
     AbandonCheckoutSession,
     CancelCheckoutSession,
@@ -222,11 +222,11 @@ def test_a_doubt_is_settled_by_recovery(
     assert shop.pay(view).made_attempt is False
     assert shop.do(AbandonCheckoutSession(), shop.buyer(view)).session.state is CheckoutState.PAYING
     assert shop.refused(CancelCheckoutSession(view.session.id)) is ErrorCode.CHECKOUT_SESSION_CONFLICT
-    assert shop.run(shop.node.checkout.follow_payments()) == 0
+    assert shop.run(shop.node.checkout_payments.follow_payments()) == 0
     shop.run(shop.world.clock.sleep(60))
     shop.acquirer.found = found
     assert shop.run(shop.node.recovery.run_once()) == 1
-    assert shop.run(shop.node.checkout.follow_payments()) == 1
+    assert shop.run(shop.node.checkout_payments.follow_payments()) == 1
     after = shop.get(view)
     assert after.session.state is state
     assert history(after)[-1] is event
@@ -301,6 +301,16 @@ def test_the_merchant_alone_gets_the_saved_token(
     if saves:
         again = shop.create(token=strings[0])
         assert again.stored.last_four == NUMBERS[0][-4:]
+
+
+def test_one_payment_may_store_both_kinds(shop: Shop) -> None:
+    """A token for the returning buyer and one for the merchant alone, both of one card."""
+    also = SaveTerms(StoredTokenKind.RECURRENCE_TOKEN)
+    save = SaveTerms(StoredTokenKind.PAYMENT_TOKEN, SaveChoice.ALWAYS, also=(also,))
+    view = shop.create(terms=replace(TERMS, save=save))
+    shop.pay(view)
+    kinds = [token_id[:3] for token_id in shop.get(view).saved]
+    assert sorted(kinds) == ["pt_", "rt_"]
 
 
 def test_a_verification_session_takes_nothing(shop: Shop) -> None:

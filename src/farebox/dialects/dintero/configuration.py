@@ -1,7 +1,7 @@
 """What a session's configuration means: which card product its page offers, and which tokens it makes.
 
 A configuration is blocks by gateway, each with products. Programs look for the discriminators
-`payment_type` on blocks and `payment_product_type` on products, so every configuration that is shown has them.
+`payment_type` on blocks and `payment_product_type` on products, so every one shown has them.
 """
 
 from __future__ import annotations
