@@ -43,6 +43,7 @@ from farebox.adapters.storage.schema import SchemaStatus, migrate, status
 from farebox.adapters.system import SystemClock, SystemRandomness
 from farebox.adapters.telemetry import Metrics, ScrubbedHandler, configure_logging
 from farebox.config.settings import Kek, Settings
+from farebox.dialects.dintero.declaration import DINTERO
 from farebox.dialects.engine import Engine
 from farebox.dialects.native.declaration import NATIVE
 from farebox.dialects.rate_limit import RateLimit
@@ -68,7 +69,7 @@ from farebox.web.pages import ErrorText, pages, render_page
 from farebox.web.server import Listener, Tls, build_server, open_sockets
 from farebox.worker.loops import Job, Worker
 
-DIALECTS = (NATIVE,)
+DIALECTS = (NATIVE, DINTERO)
 SANDBOX_FILE = "sandbox.sqlite3"
 LOCK_FILE = "server.lock"
 FIRST_MERCHANT = "First merchant"

@@ -9,7 +9,7 @@ from typing import Any
 from farebox.dialects.dialect import Answer, Call, WireRefusal
 from farebox.dialects.dintero import wire
 from farebox.dialects.dintero.errors import CONFLICT
-from farebox.dialects.dintero.lists import limit_of
+from farebox.dialects.dintero.lists import limit_of, scan
 from farebox.dialects.dintero.names import instant, parse_token_id, public_id, token_id
 from farebox.dialects.dintero.reading import invalid, listed, text_of, without_empty
 from farebox.dialects.dintero.transactions import (
@@ -30,7 +30,6 @@ from farebox.services.commands import StoredTokenView
 
 REASON_LENGTH_MAX = 128
 REQUESTORS = frozenset({"MERCHANT", "CARDHOLDER"})
-LOOKED_AT_MAX = 5_000
 
 AnyCall = Call[Any, Any]
 
@@ -155,25 +154,21 @@ def read_card_tokens(call: Call[wire.Ignored, wire.CardTokensQuery]) -> commands
         status = "ACTIVE" if view.token.state is StoredTokenState.ACTIVE else "DELETED"
         return PRODUCT in view.token.facts and (not wanted or status in wanted)
 
-    def step(
-        after: str | None, found: tuple[StoredTokenView, ...], looked_at: int
-    ) -> commands.Command[CardTokens]:
-        request = PageRequest(limit=min(limit + 1, 100), after=after, filters=filters)
-
-        def take(page: Page[StoredTokenView]) -> commands.Command[CardTokens]:
-            more = (*found, *(view for view in page.items if holds(view)))[:limit]
-            seen = looked_at + len(page.items)
-            if len(more) == limit or not page.has_more:
-                return _with_strings(more)
-            if seen >= LOOKED_AT_MAX:
-                raise invalid("customer_id", "must narrow this search: there are too many card tokens")
-            return step(page.items[-1].token.id, more, seen)
-
-        return commands.Then(commands.ListStoredTokens(request, with_deleted=with_deleted), take)
+    def page_after(after: str | None, size: int) -> commands.Command[Page[StoredTokenView]]:
+        request = PageRequest(limit=size, after=after, filters=filters)
+        return commands.ListStoredTokens(request, with_deleted=with_deleted)
 
     if query.relationship_id is not None:
         return commands.Give(((), {}))
-    return step(after, (), 0)
+    found = scan(
+        page_after,
+        lambda view: view if holds(view) else None,
+        lambda view: view.token.id,
+        limit=limit,
+        after=after,
+        narrowed=bool(wanted),
+    )
+    return commands.Then(found, lambda views: _with_strings(tuple(views)))
 
 
 def _with_strings(found: tuple[StoredTokenView, ...]) -> commands.Command[CardTokens]:

@@ -1,17 +1,15 @@
-"""Lists of transactions: newest first, narrowed by what a transaction says.
+"""Lists: newest first, narrowed by what is shown of a thing.
 
-The database pages payments by their ids; what narrows further is a table of conditions on the transaction
-as it is shown. So that a rare condition cannot keep a server busy for minutes, at most `LOOKED_AT_MAX`
-payments are looked at; whoever asks for more is told to narrow by time, instead of getting a list that
-silently lacks some.
+The database pages by ids; what narrows further is a table of conditions on the transaction as it is shown.
+So that a rare condition cannot keep a server busy for minutes, at most `LOOKED_AT_MAX` things are looked
+at; whoever asks for more is told to narrow by time, instead of getting a list that silently lacks some.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from farebox.dialects.dialect import Answer, Call
 from farebox.dialects.dintero import wire
@@ -33,6 +31,8 @@ PAGE_SIZE = 100
 LOOKED_AT_MAX = 5_000
 
 ListCall = Call[wire.Ignored, wire.TransactionsQuery]
+T = TypeVar("T")
+U = TypeVar("U")
 Found = tuple[PaymentView, wire.TransactionOut]
 Condition = Callable[[Found], bool]
 
@@ -48,90 +48,119 @@ def limit_of(limit: int) -> int:
     return limit
 
 
-@dataclass(frozen=True, slots=True)
-class _Walk:
-    """A way through the payments, newest first, and what was found on it."""
+def scan(
+    page_after: Callable[[str | None, int], commands.Command[Page[T]]],
+    keep: Callable[[T], U | None],
+    id_of: Callable[[T], str],
+    *,
+    limit: int,
+    after: str | None,
+    narrowed: bool,
+    is_past: Callable[[T], bool] | None = None,
+) -> commands.Command[list[U]]:
+    """Go through a list page by page until enough of it was kept.
 
-    call: ListCall
-    account_id: str
-    limit: int
-    conditions: tuple[Condition, ...]
-    oldest: datetime | None
-    """Payments are made in the order of their ids, so the first one before this instant ends the walk."""
-    filters: Mapping[str, str]
-    prefix: str
-    after: str
-    found: tuple[Found, ...] = ()
-    looked_at: int = 0
+    Args:
+        page_after: gives the page behind an id, of a size.
+        keep: gives what is kept of a thing, or nothing.
+        id_of: names a thing for the next page.
+        limit: how many are wanted.
+        after: where to begin.
+        narrowed: not everything will be kept, so pages are large.
+        is_past: tells that nothing behind this one can be wanted.
 
-    def step(self) -> commands.Command[tuple[Found, ...]]:
-        """Look at the next payments."""
-        # A list that nothing narrows is answered by its first page.
-        size = PAGE_SIZE if len(self.conditions) > 1 else min(self.limit + 1, PAGE_SIZE)
-        page = PageRequest(limit=size, after=self.after, filters=self.filters)
-        return commands.Then(commands.ListPayments(page, with_operations=True), self._take)
+    Raises:
+        WireRefusal: too many were looked at.
+    """
+    size = PAGE_SIZE if narrowed else min(limit + 1, PAGE_SIZE)
 
-    def _take(self, page: Page[PaymentView]) -> commands.Command[tuple[Found, ...]]:
-        found = list(self.found)
-        includes = listed(self.call.query.includes)
-        is_over = not page.has_more
-        for view in page.items:
-            payment = view.payment
-            if not payment.id.startswith(f"{self.prefix}_") or (
-                self.oldest is not None and payment.created_at < self.oldest
-            ):
-                is_over = True
-                break
-            shown = (view, transaction_out(Transaction(view), self.account_id, includes))
-            if all(condition(shown) for condition in self.conditions):
-                found.append(shown)
-            if len(found) == self.limit:
-                is_over = True
-                break
-        looked_at = self.looked_at + len(page.items)
-        if is_over:
-            return commands.Give(tuple(found))
-        if looked_at >= LOOKED_AT_MAX:
-            raise invalid("created_at.gte", "must narrow this search: there are too many transactions")
-        last = page.items[-1].payment.id
-        return replace(self, found=tuple(found), looked_at=looked_at, after=last).step()
+    def step(after: str | None, kept: tuple[U, ...], looked_at: int) -> commands.Command[list[U]]:
+        def take(page: Page[T]) -> commands.Command[list[U]]:
+            found = list(kept)
+            for one in page.items:
+                if is_past is not None and is_past(one):
+                    return commands.Give(found)
+                shown = keep(one)
+                if shown is not None:
+                    found.append(shown)
+                if len(found) == limit:
+                    return commands.Give(found)
+            if not page.has_more:
+                return commands.Give(found)
+            seen = looked_at + len(page.items)
+            if seen >= LOOKED_AT_MAX:
+                raise invalid("created_at.gte", "must narrow this search: there is too much to look at")
+            return step(id_of(page.items[-1]), tuple(found), seen)
+
+        return commands.Then(page_after(after, size), take)
+
+    return step(after, (), 0)
+
+
+def _walk(
+    call: ListCall, prefix: str, filters: Mapping[str, str]
+) -> commands.Command[list[wire.TransactionOut]]:
+    """Go through the payments whose ids have a prefix."""
+    query, account_id = call.query, account_of(call)
+    conditions, includes = _conditions(query), listed(query.includes)
+    if query.merchant_reference is not None:
+        filters = {**filters, "reference": query.merchant_reference}
+    oldest = None
+    if query.created_at_gte is not None:
+        oldest = instant_in(query.created_at_gte, "created_at.gte")
+    after: str | None = f"{prefix}`"  # what sorts behind every id with this prefix
+    if query.starting_after is not None:
+        after = parse_public_id(query.starting_after, account_id, prefix)
+        if after is None:
+            raise invalid("starting_after", "names no transaction of this account")
+
+    def page_after(after: str | None, size: int) -> commands.Command[Page[PaymentView]]:
+        page = PageRequest(limit=size, after=after, filters=filters)
+        return commands.ListPayments(page, with_operations=True)
+
+    def keep(view: PaymentView) -> wire.TransactionOut | None:
+        found = (view, transaction_out(Transaction(view), account_id, includes))
+        return found[1] if all(condition(found) for condition in conditions) else None
+
+    def is_past(view: PaymentView) -> bool:
+        payment = view.payment
+        is_old = oldest is not None and payment.created_at < oldest
+        return is_old or not payment.id.startswith(f"{prefix}_")
+
+    return scan(
+        page_after,
+        keep,
+        lambda view: view.payment.id,
+        limit=limit_of(query.limit),
+        after=after,
+        narrowed=len(conditions) > 1,
+        is_past=is_past,
+    )
 
 
 def read_list(call: ListCall) -> commands.Command[list[wire.TransactionOut]]:
     """Read which transactions to list.
 
+    Payments are made in the order of their ids, so the first one before the instant asked for ends the walk.
     Payments and token sessions lie apart in the order of our ids, so each is walked and the two are merged.
     """
-    query, account_id = call.query, account_of(call)
-    limit = limit_of(query.limit)
-    filters = {"reference": query.merchant_reference} if query.merchant_reference is not None else {}
-    oldest = None
-    if query.created_at_gte is not None:
-        oldest = instant_in(query.created_at_gte, "created_at.gte")
+    query, limit = call.query, limit_of(call.query.limit)
+    payments = _walk(call, "pay", {})
+    verifications = _walk(call, "ver", {"kind": OperationKind.VERIFICATION.value})
 
-    def walk(prefix: str, more: Mapping[str, str]) -> _Walk:
-        after = f"{prefix}`"  # what sorts behind every id with this prefix
-        if query.starting_after is not None:
-            named = parse_public_id(query.starting_after, account_id, prefix)
-            if named is None:
-                raise invalid("starting_after", "names no transaction of this account")
-            after = named
-        return _Walk(call, account_id, limit, _conditions(query), oldest, {**filters, **more}, prefix, after)
+    def merge(
+        one: list[wire.TransactionOut], other: list[wire.TransactionOut]
+    ) -> commands.Command[list[wire.TransactionOut]]:
+        return commands.Give(sorted((*one, *other), key=lambda out: out.id, reverse=True)[:limit])
 
-    if query.starting_after == "":
-        raise invalid("starting_after", "names no transaction of this account")
-    payments, verifications = walk("pay", {}), walk("ver", {"kind": OperationKind.VERIFICATION.value})
-
-    def merge(one: tuple[Found, ...], other: tuple[Found, ...]) -> list[wire.TransactionOut]:
-        both = sorted((out for _, out in (*one, *other)), key=lambda out: out.id, reverse=True)
-        return both[:limit]
-
-    def then_verifications(one: tuple[Found, ...]) -> commands.Command[list[wire.TransactionOut]]:
-        return commands.Then(verifications.step(), lambda other: commands.Give(merge(one, other)))
+    def then_verifications(
+        one: list[wire.TransactionOut],
+    ) -> commands.Command[list[wire.TransactionOut]]:
+        return commands.Then(verifications, lambda other: merge(one, other))
 
     if query.payment_operation == TOKEN_ONLY:
-        return then_verifications(())
-    return commands.Then(payments.step(), then_verifications)
+        return then_verifications([])
+    return commands.Then(payments, then_verifications)
 
 
 def write_list(found: list[wire.TransactionOut], call: ListCall) -> Answer:

@@ -519,3 +519,10 @@ class SignatureOut(Out, frozen=True, kw_only=True):
     created_at: str
     created_by: str
     signature: SignatureOfOut
+
+
+def with_charge(
+    out: TransactionOut, *, success: bool, actions: list[ActionOut], customer: Facts
+) -> TransactionOut:
+    """Say how a merchant-initiated payment went, and with which tokens."""
+    return msgspec.structs.replace(out, success=success, actions=actions, customer=customer)
