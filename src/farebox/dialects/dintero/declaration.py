@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from farebox.dialects.dialect import (
+    ANYONE,
     BEARER_TOKEN,
     JSON,
     AnyRoute,
@@ -21,13 +22,14 @@ from farebox.dialects.dintero import (
     card_tokens,
     charges,
     lists,
+    pages,
     profiles,
     session_views,
     sessions,
     transactions,
     wire,
 )
-from farebox.dialects.dintero.errors import ERRORS, write_error
+from farebox.dialects.dintero.errors import ERRORS, NO_SESSION, write_error
 from farebox.domain.errors import ErrorCode
 from farebox.domain.retry_limits import RetryLimit
 from farebox.domain.tokens import TokenRules, TokenShape
@@ -264,6 +266,53 @@ _ADMIN: tuple[AnyRoute, ...] = (
     ),
 )
 
+_VIEW = "/v1/view/{session_id}"
+_PAGES: tuple[AnyRoute, ...] = (
+    Route(
+        "GET",
+        _VIEW,
+        wire.Ignored,
+        wire.AnyQuery,
+        pages.read_address,
+        pages.write_address,
+        summary="Lead a buyer to the page",
+        authentication=ANYONE,
+    ),
+    Route(
+        "GET",
+        _VIEW + "/session",
+        wire.Ignored,
+        wire.AnyQuery,
+        pages.read_view,
+        pages.write_view,
+        summary="Show a session to its page",
+        authentication=pages.VISITOR,
+        errors=NO_SESSION,
+    ),
+    Route(
+        "POST",
+        _VIEW + "/session/lock",
+        wire.Ignored,
+        wire.AnyQuery,
+        pages.read_lock,
+        pages.write_lock,
+        summary="Lock an Express session while its order changes",
+        authentication=pages.VISITOR,
+        errors=NO_SESSION,
+    ),
+    Route(
+        "POST",
+        _VIEW + "/session/abandon",
+        wire.Ignored,
+        wire.AnyQuery,
+        pages.read_abandon,
+        pages.write_abandon,
+        summary="Leave the page",
+        authentication=pages.VISITOR,
+        errors=NO_SESSION,
+    ),
+)
+
 _ACCESS: tuple[AnyRoute, ...] = (
     Route(
         "POST",
@@ -309,5 +358,5 @@ DINTERO = Dialect(
         methods=b"GET,HEAD,PUT,PATCH,POST,DELETE",
         headers=b"Origin,Content-Type,Accept,Authorization,total-count,page-count",
     ),
-    routes=(*_ACCESS, *_RESOURCES, *map(access.under_account, _RESOURCES), *_ADMIN),
+    routes=(*_ACCESS, *_RESOURCES, *map(access.under_account, _RESOURCES), *_ADMIN, *_PAGES),
 )

@@ -59,6 +59,11 @@ ERRORS: Mapping[ErrorCode, WireError] = {
     code: _BY_CODE.get(code) or _BY_CLASS.get(CLASS_OF[code], _UNEXPECTED) for code in ErrorCode
 }
 
+NO_SESSION: Mapping[ErrorCode, WireError] = dict.fromkeys(
+    (ErrorCode.API_KEY_INVALID, ErrorCode.API_KEY_MISSING), _BY_CLASS[NotFound]
+)
+"""To a buyer an address that opens nothing is a session that is not there."""
+
 _PAY = "/sessions/pay"
 _NAMES: Mapping[str, str] = {"amount_minor": "amount", "source": "session.customer.tokens"}
 """What this dialect calls a field that a rule of ours names in its own words."""

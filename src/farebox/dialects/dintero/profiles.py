@@ -33,9 +33,7 @@ class Profile:
     document: Document | None = None
 
 
-_DEFAULT_PROFILE = Profile(
-    DEFAULT_NAME, {"description": "Default profile", "configuration": DEFAULT, CREATED_BY: "farebox"}
-)
+_DEFAULT_PROFILE = Profile(DEFAULT_NAME, {"description": "Default profile", "configuration": DEFAULT})
 
 
 def find(profile_id: str, account_id: str) -> commands.Command[Profile | None]:
@@ -154,7 +152,6 @@ def profile_out(profile: Profile, account_id: str) -> wire.ProfileOut:
     """Show a profile; its configuration has its discriminators."""
     facts, document = profile.facts, profile.document
     id_ = _id(document, account_id) if document and document.deleted_at is None else profile.id
-    at = "1970-01-01T00:00:00.000Z"
     return wire.ProfileOut(
         id=id_,
         profile_id=id_,
@@ -163,9 +160,9 @@ def profile_out(profile: Profile, account_id: str) -> wire.ProfileOut:
         url=facts.get("url"),
         merchant=facts.get("merchant"),
         checkboxes=facts.get("checkboxes"),
-        created_at=instant(document.created_at) if document else at,
-        created_by=text_of(facts, CREATED_BY) or "",
-        updated_at=instant(document.updated_at) if document else at,
+        created_at=instant(document.created_at) if document else None,
+        created_by=text_of(facts, CREATED_BY),
+        updated_at=instant(document.updated_at) if document else None,
         deleted_at=instant(document.deleted_at) if document and document.deleted_at else None,
     )
 

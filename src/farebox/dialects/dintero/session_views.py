@@ -25,6 +25,7 @@ from farebox.dialects.dintero.reading import (
     without_empty,
 )
 from farebox.dialects.dintero.transactions import (
+    BY_CHECKOUT,
     CHECKBOXES,
     CREATED_BY,
     CUSTOMER,
@@ -48,7 +49,6 @@ from farebox.domain.checkout import (
 from farebox.domain.errors import ErrorCode, NotFound
 from farebox.domain.facts import Facts
 from farebox.domain.ids import CheckoutSessionId
-from farebox.domain.operations import Initiator
 from farebox.ports.storage import Page, PageRequest
 from farebox.services import commands
 from farebox.services.commands import CheckoutSessionView
@@ -103,7 +103,7 @@ def _events(session: CheckoutSession, includes: frozenset[str]) -> list[Facts]:
 def _event(
     number: str, name: str, entry: HistoryEntry, session: CheckoutSession, includes: frozenset[str]
 ) -> Facts:
-    details: Facts = dict(entry.facts)
+    details: Facts = {one: value for one, value in entry.facts.items() if one != CREATED_BY}
     if name in {"AUTHORIZED", "PAY_FAILED"}:
         details = {
             "payment_product_type": text_of(session.facts, PRODUCT),
@@ -169,17 +169,13 @@ def session_out(view: CheckoutSessionView, account_id: str, includes: frozenset[
             "user_agent": text_of(facts, USER_AGENT),
             "initiating_system_request_headers": headers,
             "events": _events(session, includes),
-            "cancelled_by": _ended_by(session) if cancelled else None,
+            "cancelled_by": text_of(cancelled.facts, CREATED_BY) or BY_CHECKOUT if cancelled else None,
             "cancelled_at": instant(cancelled.at) if cancelled else None,
         }
     )
 
 
 _CANCELLATIONS = frozenset({CheckoutEvent.CANCEL, CheckoutEvent.ABANDON, CheckoutEvent.UNDO})
-
-
-def _ended_by(session: CheckoutSession) -> str:
-    return "checkout" if session.ended_by is Initiator.CUSTOMER else text_of(session.facts, CREATED_BY) or ""
 
 
 # --- finding ------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ from farebox.dialects.dintero.session_views import (
     session_id_of,
 )
 from farebox.dialects.dintero.transactions import (
+    ACCOUNT,
     CHANNEL,
     CHECKBOXES,
     CREATED_BY,
@@ -148,6 +149,7 @@ def draft(body: wire.SessionIn, call: AnyCall, *, needs_amount: bool = True, pre
             METADATA: dict(wire.members(body.metadata)),
             HEADERS: dict(system_headers(call.headers)),
             CREATED_BY: call.principal.attribute("client_id"),
+            ACCOUNT: account_of(call),
         }
     )
     _check_amounts(kept, call)
@@ -437,7 +439,8 @@ def read_cancellation(
     session_id = session_id_of(call)
 
     def cancel(view: CheckoutSessionView) -> commands.Command[CheckoutSessionView]:
-        return commands.CancelCheckoutSession(own(view).session.id)
+        note = {CREATED_BY: call.principal.attribute("client_id")}
+        return commands.CancelCheckoutSession(own(view).session.id, note=note)
 
     return commands.Then(commands.GetCheckoutSession(session_id), cancel)
 

@@ -54,6 +54,7 @@ Strings = Mapping[StoredTokenId, TokenString]
 # --- what a payment keeps for its transaction ----------------------------------------------------------
 
 SESSION = "checkout_session"
+ACCOUNT = "account_id"
 PRODUCT, OPERATION, ORDER, CUSTOMER, URL, CHANNEL = (
     "product",
     "operation",
@@ -166,7 +167,7 @@ def _told(view: PaymentView) -> Iterator[_Make]:
 
 def _opening(operation: Operation, payment: Payment, books: _Books) -> Iterator[_Make]:
     """The opening operation is two events, and three where it captures at once."""
-    by = _by(payment.facts)
+    by = _by(payment.facts) if operation.initiator is Initiator.MERCHANT else BY_CHECKOUT
     reference = text_of(object_of(payment.facts, ORDER), "event_reference")
     items = items_of(payment.facts)
     yield _make("INITIALIZE", "INITIATED", operation, by, reference, items)

@@ -485,9 +485,10 @@ class ProfileOut(Out, frozen=True, kw_only=True):
     url: object | None = None
     merchant: object | None = None
     checkboxes: object | None = None
-    created_at: str
-    created_by: str
-    updated_at: str
+    created_at: str | None = None
+    """The account's own default was made by nobody, at no time."""
+    created_by: str | None = None
+    updated_at: str | None = None
     deleted_at: str | None = None
     deleted_by: str | None = None
 
@@ -501,8 +502,8 @@ class PageQuery(In, frozen=True, kw_only=True):
     total: bool = False
 
 
-class BrandingQuery(In, frozen=True, kw_only=True):
-    """Of a picture; nothing is read."""
+class AnyQuery(In, frozen=True, kw_only=True):
+    """Whatever it says is not read."""
 
 
 class SignatureOfOut(Out, frozen=True, kw_only=True):
