@@ -480,8 +480,16 @@ async def _serve(
         finally:
             notify("STOPPING=1")
             await worker.stop()
-            await services.crypto.maintain()
-            await services.auditing.stop()
+            await _note_the_end(services)
+
+
+async def _note_the_end(services: Services) -> None:
+    """Write down how far the database has come and that this node serves no more."""
+    try:
+        await services.crypto.maintain()
+        await services.auditing.stop()
+    except Exception as error:  # a database that is gone keeps nobody from stopping
+        _job_failed("stop", error)
 
 
 def _started(ports: Mapping[str | None, int], started: Callable[[Mapping[str | None, int]], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.conformance.things import (
@@ -23,8 +24,9 @@ from farebox.adapters.storage import open_storage
 from farebox.domain.audit import AuditAction, AuditEntry
 from farebox.domain.errors import Conflict, ErrorCode, FareboxError
 from farebox.domain.idempotency import IdempotencyRecord, IdempotencyState
-from farebox.domain.ids import OperationId
-from farebox.domain.operations import OperationState
+from farebox.domain.ids import OperationId, PaymentId
+from farebox.domain.operations import OperationKind, OperationState
+from farebox.domain.payments import ID_PREFIXES
 from farebox.domain.tokens import SingleUseToken, TokenState
 from farebox.ports.storage import PageRequest, Storage, UnitOfWork
 
@@ -247,6 +249,30 @@ async def test_pages_walk_both_ways(engine) -> None:
     assert await page(after=newest_first[5]) == (newest_first[6:], False)
     assert await page(before=newest_first[4]) == (newest_first[1:4], True)
     assert await page(before=newest_first[2]) == (newest_first[:2], False)
+
+
+async def test_a_list_of_several_kinds_is_newest_first(engine) -> None:
+    """Ids begin with what they are of; the order of a list is that of time, also across its pages."""
+    kinds = (OperationKind.VERIFICATION, OperationKind.PURCHASE, OperationKind.CREDIT)
+    ids = []
+    for number in range(9):
+        kind = kinds[number % 3]
+        bill = payment(id=PaymentId(f"{ID_PREFIXES[kind]}_{number:026}"), kind=kind)
+        await engine.storage.write(lambda uow, bill=bill: uow.payments.insert(bill))
+        ids.insert(0, bill.id)
+
+    async def page(**where: Any) -> tuple[list[str], bool]:
+        request = PageRequest(limit=4, **where)
+        found = await engine.storage.read(lambda uow: uow.payments.page(TENANT, request))
+        return [bill.id for bill in found.items], found.has_more
+
+    assert await page() == (ids[:4], True)
+    assert await page(after=ids[3]) == (ids[4:8], True)
+    assert await page(after=ids[7]) == (ids[8:], False)
+    assert await page(before=ids[6]) == (ids[2:6], True)
+    assert await page(before=ids[4]) == (ids[:4], False)
+    filters = dict.fromkeys(("status", "reference", "customer_id", "agreement_id", "stored_token_id"), "x")
+    assert await page(after=ids[3], filters=filters) == ([], False)
 
 
 async def test_a_reused_reference_is_refused(engine) -> None:

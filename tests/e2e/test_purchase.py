@@ -147,6 +147,19 @@ async def test_the_audit_says_when_a_server_began_and_ended(new_server: NewServe
     assert b"intact" in server.run("audit", "verify")
 
 
+async def test_signals_that_keep_coming_do_not_cut_off_the_end(new_server: NewServer) -> None:
+    """Whoever asks again and again gets a clean exit all the same, with its entry in the audit."""
+    server = new_server()
+    server.start()
+    async with asyncio.timeout(20):
+        while not server.has_ended():
+            server.ask_to_stop()
+            await asyncio.sleep(0.002)
+    assert server.stop() == 0
+    rows = await server.rows("SELECT action FROM audit ORDER BY position DESC LIMIT 1")
+    assert rows == [("audit_stopped",)]
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_demo_prints_lines_that_work_when_pasted(tmp_path: Path) -> None:
     """The README's promise: start the demo, paste its lines, and a card is tokenized, paid, refunded."""

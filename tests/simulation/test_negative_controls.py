@@ -65,7 +65,7 @@ class ReadThenWrite(Purchases):
             mac = self._secrets.token_mac(command.source.token, TokenClass.SINGLE_USE, tenant)
             token = await self._storage.read(lambda uow: uow.tokens.find(tenant, mac))
             if token is None or token.state is not TokenState.MINTED:
-                raise explain_refusal(token)
+                raise explain_refusal(token, param="source.single_use_token")
         return plan
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
@@ -63,6 +64,14 @@ def _instant(value: object) -> str:
     """Write an instant as the API does: RFC 3339 in UTC."""
     assert isinstance(value, datetime)
     return value.isoformat().replace("+00:00", "Z")
+
+
+def end() -> None:
+    """Ignore signals from here to the exit, which they would turn from a clean one into a killed one."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
 
 
 def print_json(value: object) -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from farebox.cli.common import click, run, settings_from
+from farebox.cli.common import click, end, run, settings_from
 from farebox.config.settings import Settings
 
 CREDENTIALS_FILE = "demo-credentials.json"
@@ -102,3 +102,4 @@ async def command(data_dir: str, host: str, port: int) -> None:
         click.echo("Ctrl-C stops it; starting again finds the same data.")
 
     await serve(settings, started)
+    end()

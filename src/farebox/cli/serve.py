@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from farebox.cli.common import click, data_dir_option, run, settings_from
+from farebox.cli.common import click, data_dir_option, end, run, settings_from
 from farebox.domain.errors import ConfigurationError, ErrorCode
 
 
@@ -70,3 +70,4 @@ async def command(
             click.echo(f"{dialect or 'farebox'} at {scheme}://{settings.host}:{number}", err=True)
 
     await serve(settings, started)
+    end()

@@ -54,6 +54,15 @@ _BEFORE_APPROVAL: Mapping[OperationState, PaymentStatus] = {
 }
 
 
+ID_PREFIXES: Mapping[OperationKind, str] = {
+    OperationKind.AUTHORIZATION: "pay",
+    OperationKind.PURCHASE: "pay",
+    OperationKind.VERIFICATION: "ver",
+    OperationKind.CREDIT: "crd",
+}
+"""How the id of a payment begins, by the operation that opens it."""
+
+
 @frozen
 class Payment:
     """A payment as stored. Every amount is in minor units of `currency`.

@@ -211,6 +211,13 @@ class StoredTokenKind(StrEnum):
     RECURRENCE_TOKEN = "recurrence_token"
 
 
+STORED_ID_PREFIXES: Mapping[StoredTokenKind, str] = {
+    StoredTokenKind.PAYMENT_TOKEN: "pt",
+    StoredTokenKind.RECURRENCE_TOKEN: "rt",
+}
+"""How the id of a stored token begins."""
+
+
 class StoredTokenState(StrEnum):
     """A stored credential is usable or gone; a deleted one keeps no sealed parts."""
 

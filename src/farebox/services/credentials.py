@@ -19,6 +19,7 @@ from farebox.domain.facts import check_facts
 from farebox.domain.ids import AgreementId, CustomerId, OperationId, StoredTokenId, has_shape
 from farebox.domain.instruments import PayerDetails, PaymentInstrument, summary_of
 from farebox.domain.tokens import (
+    STORED_ID_PREFIXES,
     SealedReusable,
     SingleUseToken,
     StoredToken,
@@ -51,9 +52,9 @@ from farebox.services.ids import Ids
 from farebox.services.tokenization import explain_refusal
 from farebox.services.vaulting import Permit, Vaulting
 
-_CLASSES: Mapping[StoredTokenKind, tuple[str, TokenClass]] = {
-    StoredTokenKind.PAYMENT_TOKEN: ("pt", TokenClass.PAYMENT_TOKEN),
-    StoredTokenKind.RECURRENCE_TOKEN: ("rt", TokenClass.RECURRENCE_TOKEN),
+_CLASSES: Mapping[StoredTokenKind, TokenClass] = {
+    StoredTokenKind.PAYMENT_TOKEN: TokenClass.PAYMENT_TOKEN,
+    StoredTokenKind.RECURRENCE_TOKEN: TokenClass.RECURRENCE_TOKEN,
 }
 
 
@@ -103,8 +104,8 @@ class Credentials:
         await self._vaulting.prepare(tenant)
         _check_network_transaction_id(command.network_transaction_id)
         opened = await self._open(command, context, claim)
-        prefix, token_class = _CLASSES[command.kind]
-        token_id = StoredTokenId(self._ids.new(prefix))
+        token_class = _CLASSES[command.kind]
+        token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[command.kind]))
         string = self._ids.token(context.rules.stored_shapes[command.kind.value])
         sealed = fingerprint = None
         if opened is not None:
@@ -199,7 +200,7 @@ class Credentials:
         mac = self._token_mac(command.source.token, context)
         token = await uow.tokens.reserve(tenant, mac, operation_id, context.principal.clock_offset)
         if token is None:
-            raise explain_refusal(await uow.tokens.find(tenant, mac))
+            raise explain_refusal(await uow.tokens.find(tenant, mac), param="single_use_token")
         await uow.tokens.settle(token.id, tenant, operation_id)
         return [
             self._ids.event(
@@ -494,11 +495,11 @@ class Credentials:
     ) -> StoredToken:
         """Find a credential by id or by string; a deleted one only where it is asked for."""
         tenant = context.principal.tenant
-        if any(has_shape(token, prefix) for prefix, _ in _CLASSES.values()):
+        if any(has_shape(token, prefix) for prefix in STORED_ID_PREFIXES.values()):
             found = await uow.stored_tokens.find_by_id(tenant, StoredTokenId(token))
         else:
             string = TokenString(token)
-            macs = [self._secrets.token_mac(string, class_, tenant) for _, class_ in _CLASSES.values()]
+            macs = [self._secrets.token_mac(string, class_, tenant) for class_ in _CLASSES.values()]
             found = await uow.stored_tokens.find(tenant, macs)
         if found is None or (found.state is StoredTokenState.DELETED and not with_deleted):
             raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND)

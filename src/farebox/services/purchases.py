@@ -49,9 +49,10 @@ from farebox.domain.operations import (
     Pending,
     Reason,
 )
-from farebox.domain.payments import Payment
+from farebox.domain.payments import ID_PREFIXES, Payment
 from farebox.domain.retry_limits import is_exhausted
 from farebox.domain.tokens import (
+    STORED_ID_PREFIXES,
     SingleUseToken,
     StoredToken,
     StoredTokenKind,
@@ -243,7 +244,7 @@ class Purchases:
             envelope = await self._envelope(command, context, operation_id)
         now = self._clock.now()
         return _Plan(
-            payment_id=PaymentId(self._ids.new(_PREFIXES.get(command.kind, "pay"))),
+            payment_id=PaymentId(self._ids.new(ID_PREFIXES[command.kind])),
             operation_id=operation_id,
             processor=processor,
             now=now,
@@ -599,7 +600,7 @@ class Purchases:
     ) -> _Kept:
         tenant = context.principal.tenant
         recurrence = save.kind is StoredTokenKind.RECURRENCE_TOKEN
-        token_id = StoredTokenId(self._ids.new("rt" if recurrence else "pt"))
+        token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[save.kind]))
         string = self._ids.token(context.rules.stored_shapes[save.kind.value])
         linked = outcome.network_transaction_id if isinstance(outcome, Approved) else None
         agreement = None
@@ -716,9 +717,6 @@ async def _with_company(
     return (*recorded.events, *more)
 
 
-_PREFIXES = {OperationKind.VERIFICATION: "ver", OperationKind.CREDIT: "crd"}
-
-
 def _explain(
     token: SingleUseToken | None, command: Pay, verifications_max: int, now: datetime
 ) -> FareboxError:
@@ -731,7 +729,7 @@ def _explain(
         and token.verifications >= verifications_max
     ):
         return Conflict(ErrorCode.VERIFICATIONS_EXHAUSTED, param="source.single_use_token")
-    return explain_refusal(token)
+    return explain_refusal(token, param="source.single_use_token")
 
 
 def _reason(command: Pay, agreement: Agreement | None) -> Reason | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from farebox.domain.access import Mode, Principal, Tenant
 from farebox.domain.audit import AuditAction, AuditEntry
@@ -76,7 +77,7 @@ class SandboxCommands:
             if offset > FORWARD_MAX:
                 raise InvalidRequest(ErrorCode.PARAMETER_INVALID, param="forward_s")
             await uow.merchants.advance_clock(tenant, offset)
-            await self._audit(uow, context.principal, "clock")
+            await self._audit(uow, context, "clock")
             view = ClockView(self._clock.now() + offset, offset)
             await claim.finish(uow, view)
             return view
@@ -95,7 +96,7 @@ class SandboxCommands:
 
         async def work(uow: UnitOfWork) -> None:
             await claim.begin(uow)
-            await self._audit(uow, context.principal, "fault")
+            await self._audit(uow, context, "fault")
             await claim.finish(uow, command.fault)
 
         await self._storage.write(work)
@@ -123,7 +124,7 @@ class SandboxCommands:
         first = await self._storage.read(claim.find)
         if first is not None:
             raise AlreadyClaimed(first)
-        await self._storage.write(lambda uow: self._audit(uow, context.principal, "batch"))
+        await self._storage.write(lambda uow: self._audit(uow, context, "batch"))
         view = BatchView(await self.settle_batch(tenant, context.principal.clock_offset))
 
         async def remember(uow: UnitOfWork) -> None:
@@ -163,7 +164,8 @@ class SandboxCommands:
             data={"kind": operation.kind.value, "payment_id": operation.payment_id},
         )
 
-    async def _audit(self, uow: UnitOfWork, principal: Principal, what: str) -> None:
+    async def _audit(self, uow: UnitOfWork, context: Context[Any], what: str) -> None:
+        principal = context.principal
         await uow.audit.append(
             (
                 AuditEntry(
@@ -173,6 +175,7 @@ class SandboxCommands:
                     actor=principal.key_id,
                     object_id=what,
                     why="",
+                    request_id=context.request_id,
                 ),
             )
         )

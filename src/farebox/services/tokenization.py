@@ -164,7 +164,7 @@ class Tokenization:
                 token = await uow.tokens.find(principal.tenant, mac)
                 if token is not None and token.state is TokenState.REVOKED:
                     return token, None
-                raise explain_refusal(token)
+                raise explain_refusal(token, param="token")
             event = self._event(EventType.SINGLE_USE_TOKEN_REVOKED, revoked, 3)
             await uow.events.append((event,))
             return revoked, event
@@ -223,10 +223,10 @@ class Tokenization:
         return distinct
 
 
-def explain_refusal(token: SingleUseToken | None) -> FareboxError:
-    """Say why a token cannot be used: unknown, in flight, spent, expired or revoked."""
+def explain_refusal(token: SingleUseToken | None, *, param: str) -> FareboxError:
+    """Say why the token in this parameter cannot be used: unknown, in flight, spent, expired or revoked."""
     if token is None:
-        return NotFound(ErrorCode.TOKEN_NOT_FOUND, param="source.single_use_token")
+        return NotFound(ErrorCode.TOKEN_NOT_FOUND, param=param)
     codes = {
         # Minted but refused by a write that asks for a live one: its time is over.
         TokenState.MINTED: ErrorCode.TOKEN_EXPIRED,
@@ -235,7 +235,7 @@ def explain_refusal(token: SingleUseToken | None) -> FareboxError:
         TokenState.EXPIRED: ErrorCode.TOKEN_EXPIRED,
         TokenState.REVOKED: ErrorCode.TOKEN_REVOKED,
     }
-    return Conflict(codes[token.state], param="source.single_use_token")
+    return Conflict(codes[token.state], param=param)
 
 
 def _lifetime_s(asked: int | None, rules: TokenRules) -> int:

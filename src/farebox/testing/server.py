@@ -140,6 +140,10 @@ class Server:
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
 
+    def has_ended(self) -> bool:
+        """Tell whether the process is gone, however it ended."""
+        return self._process is None or self._process.poll() is not None
+
     def kill(self) -> None:
         """Send SIGKILL: the process does nothing any more."""
         if self._process is not None:

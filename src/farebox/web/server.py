@@ -201,11 +201,8 @@ class FareboxServer(Server):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
         self._announce, self._stopping = started, stopping
-        try:
-            await self._serve(sockets)
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+        # The handlers stay: a second signal must not cut off how the caller closes the rest.
+        await self._serve(sockets)
 
     def stop(self) -> None:
         """Finish what is in flight and return; at once when asked again."""

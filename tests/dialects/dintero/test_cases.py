@@ -1,7 +1,7 @@
 """Requests and responses of the Dintero dialect, field for field.
 
-Cases are as those of the native API, with two more kinds of step: `buyer` pays a session as its page does, and
-`clock` moves the merchant's clock forward. A program of the merchant is logged in before the first step.
+Cases are as those of the native API, with two more kinds of step: `buyer` pays a session as its page does,
+and `clock` moves the merchant's clock forward. A program of the merchant is logged in before the first step.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ async def send(shop: Shop, step: dict[str, Any], kept: Kept) -> Answer:
 
 
 async def move_clock(shop: Shop, forward_s: int) -> None:
-    """Time goes by for this merchant; whoever is logged in has to log in again after an hour of real time only."""
+    """Let time go by for this merchant; access tokens end by the real one."""
     services = shop.running.services
     principal = await services.access.authenticate(
         shop.token, dialect="dintero", use=CredentialUse.ACCESS_TOKEN

@@ -32,7 +32,7 @@ from farebox.domain.ids import (
 )
 from farebox.domain.instruments import InstrumentSummary
 from farebox.domain.operations import Initiator, OperationKind, OperationState, Reason
-from farebox.domain.payments import Payment
+from farebox.domain.payments import ID_PREFIXES, Payment
 from farebox.ports.storage import Page, PageRequest
 
 _COLUMNS: LiteralString = (
@@ -71,6 +71,7 @@ MADE_ALONE: LiteralString = (
     " AND fingerprint = $3) AND (decline IS NULL OR decline NOT LIKE '%\"velocity_exceeded\"%')"
     " ORDER BY id DESC LIMIT $4"
 )
+_PREFIXES = tuple(sorted(set(ID_PREFIXES.values())))
 _FILTERS: dict[str, Filter] = {
     "kind": Filter("kind"),
     "status": Filter("status"),
@@ -158,7 +159,7 @@ class Payments:
 
     async def page(self, tenant: Tenant, page: PageRequest) -> Page[Payment]:
         """List payments, newest first."""
-        return await page_of(self._connection, PAGE, _FILTERS, tenant, page, _payment)
+        return await page_of(self._connection, PAGE, _FILTERS, tenant, page, _payment, _PREFIXES)
 
     async def amend(self, payment: Payment) -> None:
         """Write the facts of a locked payment."""

@@ -23,7 +23,13 @@ from farebox.adapters.storage.paging import Filter, page_of
 from farebox.domain.access import Tenant
 from farebox.domain.ids import AgreementId, CustomerId, MerchantId, PaymentId, StoredTokenId
 from farebox.domain.instruments import InstrumentSummary
-from farebox.domain.tokens import SealedReusable, StoredToken, StoredTokenKind, StoredTokenState
+from farebox.domain.tokens import (
+    STORED_ID_PREFIXES,
+    SealedReusable,
+    StoredToken,
+    StoredTokenKind,
+    StoredTokenState,
+)
 from farebox.ports.storage import Page, PageRequest
 
 # Where a ciphertext's header names its key: after the byte of the suite (security design §3.1).
@@ -69,6 +75,7 @@ SWAP_WRAP: LiteralString = (
     "UPDATE stored_token SET wrapped_key = $1, key_id = $2"
     " WHERE id = $3 AND merchant_id = $4 AND mode = $5 AND wrapped_key = $6"
 )
+_PREFIXES = tuple(STORED_ID_PREFIXES.values())
 _FILTERS = {
     "kind": Filter("kind"),
     "customer_id": Filter("customer_id"),
@@ -185,7 +192,7 @@ class StoredTokens:
     ) -> Page[StoredToken]:
         """List credentials, newest first."""
         select = PAGE_WITH_DELETED if with_deleted else PAGE
-        return await page_of(self._connection, select, _FILTERS, tenant, page, _token)
+        return await page_of(self._connection, select, _FILTERS, tenant, page, _token, _PREFIXES)
 
     async def due_for_rewrap(
         self, tenant: Tenant, newest_key: bytes, after: StoredTokenId | None, limit: int

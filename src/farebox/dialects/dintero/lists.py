@@ -14,7 +14,6 @@ from typing import Any, TypeVar, cast
 from farebox.dialects.dialect import Answer, Call
 from farebox.dialects.dintero import wire
 from farebox.dialects.dintero.names import (
-    TOKEN_ONLY,
     parse_public_id,
     parse_token_id,
 )
@@ -97,20 +96,19 @@ def scan(
     return step(after, (), 0)
 
 
-def _walk(
-    call: ListCall, prefix: str, filters: Mapping[str, str]
-) -> commands.Command[list[wire.TransactionOut]]:
-    """Go through the payments whose ids have a prefix."""
+def read_list(call: ListCall) -> commands.Command[list[wire.TransactionOut]]:
+    """Read which transactions to list.
+
+    Payments are made in the order of their ids, so the first one before the instant asked for ends the walk.
+    """
     query, account_id = call.query, account_of(call)
     conditions, includes = _conditions(query), listed(query.includes)
-    if query.merchant_reference is not None:
-        filters = {**filters, "reference": query.merchant_reference}
-    oldest = None
+    filters = {"reference": query.merchant_reference} if query.merchant_reference is not None else {}
+    oldest = after = None
     if query.created_at_gte is not None:
         oldest = instant_in(query.created_at_gte, "created_at.gte")
-    after: str | None = f"{prefix}`"  # what sorts behind every id with this prefix
     if query.starting_after is not None:
-        after = parse_public_id(query.starting_after, account_id, prefix)
+        after = parse_public_id(query.starting_after, account_id, "pay")
         if after is None:
             raise invalid("starting_after", "names no transaction of this account")
 
@@ -122,11 +120,6 @@ def _walk(
         found = (view, transaction_out(Transaction(view), account_id, includes))
         return found[1] if all(condition(found) for condition in conditions) else None
 
-    def is_past(view: PaymentView) -> bool:
-        payment = view.payment
-        is_old = oldest is not None and payment.created_at < oldest
-        return is_old or not payment.id.startswith(f"{prefix}_")
-
     return scan(
         page_after,
         keep,
@@ -134,33 +127,8 @@ def _walk(
         limit=limit_of(query.limit),
         after=after,
         narrowed=len(conditions) > 1,
-        is_past=is_past,
+        is_past=lambda view: oldest is not None and view.payment.created_at < oldest,
     )
-
-
-def read_list(call: ListCall) -> commands.Command[list[wire.TransactionOut]]:
-    """Read which transactions to list.
-
-    Payments are made in the order of their ids, so the first one before the instant asked for ends the walk.
-    Payments and token sessions lie apart in the order of our ids, so each is walked and the two are merged.
-    """
-    query, limit = call.query, limit_of(call.query.limit)
-    payments = _walk(call, "pay", {})
-    verifications = _walk(call, "ver", {"kind": OperationKind.VERIFICATION.value})
-
-    def merge(
-        one: list[wire.TransactionOut], other: list[wire.TransactionOut]
-    ) -> commands.Command[list[wire.TransactionOut]]:
-        return commands.Give(sorted((*one, *other), key=lambda out: out.id, reverse=True)[:limit])
-
-    def then_verifications(
-        one: list[wire.TransactionOut],
-    ) -> commands.Command[list[wire.TransactionOut]]:
-        return commands.Then(verifications, lambda other: merge(one, other))
-
-    if query.payment_operation == TOKEN_ONLY:
-        return then_verifications([])
-    return commands.Then(payments, then_verifications)
 
 
 def write_list(found: list[wire.TransactionOut], call: ListCall) -> Answer:
