@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -138,6 +139,10 @@ class Route(Generic[BodyT, QueryT, ResultT]):
     """What a code is at this endpoint, where it differs from the dialect's table."""
     media_types: frozenset[bytes] = frozenset()
     """What this endpoint reads beside the dialect's; `FORM` becomes an object of texts."""
+    write_error: Callable[[Refusal], Answer] | None = None
+    """How this endpoint refuses, when not as the dialect does: a page refuses in words for a person."""
+    is_page: bool = False
+    """For people, and so no part of the API's description."""
 
 
 AnyRoute = Route[Any, Any, Any]
@@ -274,6 +279,25 @@ class VisitorInPath:
     def credential(self, request: WireRequest, path: Mapping[str, str]) -> str | None:
         """Give the path's parameter."""
         return path.get(self.parameter)
+
+
+@frozen
+class VisitorInQuery:
+    """The address of a page is its visitor's credential: a query parameter names the session."""
+
+    parameter: str
+    challenge: bytes = b"Bearer"
+    use: CredentialUse = CredentialUse.VISITOR
+
+    @property
+    def description(self) -> Mapping[str, str]:
+        """Name the parameter."""
+        return {"type": "apiKey", "in": "query", "name": self.parameter}
+
+    def credential(self, request: WireRequest, path: Mapping[str, str]) -> str | None:
+        """Give the parameter's first value."""
+        found = parse_qs(request.query.decode("latin-1")).get(self.parameter)
+        return found[0] if found else None
 
 
 @frozen

@@ -171,7 +171,8 @@ class Engine:
             request,
             self._clock.now(),
         )
-        answer = self.dialect.write_error(refusal)
+        own = route.write_error if route is not None else None
+        answer = (own or self.dialect.write_error)(refusal)
         if not isinstance(answer, Answer):
             answer = Answer(answer)
         written = _write(answer, wire.status, self.dialect.error_media_type, self._render_page)

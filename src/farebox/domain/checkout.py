@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -17,6 +17,7 @@ from enum import StrEnum
 from farebox.domain.access import Tenant
 from farebox.domain.errors import Conflict, ErrorCode, InvalidRequest
 from farebox.domain.facts import Facts
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import AgreementId, CheckoutSessionId, CustomerId, PaymentId, StoredTokenId
 from farebox.domain.operations import Initiator, OperationKind, OperationState, Reason
 from farebox.domain.tokens import StoredTokenKind
@@ -113,7 +114,7 @@ class SaveChoice(StrEnum):
     OPT_OUT = "opt_out"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SaveTerms:
     """What the card becomes when the payment goes well."""
 
@@ -133,7 +134,7 @@ class SaveTerms:
         return self.choice is SaveChoice.ALWAYS or ticked
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OrderLine:
     """One line of the order, as it is shown."""
 
@@ -146,7 +147,7 @@ class OrderLine:
     facts: Facts = field(default_factory=dict[str, object])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OtherMethod:
     """A way to pay that is not ours: a button that leads to an address of the merchant."""
 
@@ -155,7 +156,7 @@ class OtherMethod:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HistoryEntry:
     """One thing that happened to a session, for its merchant."""
 
@@ -166,7 +167,7 @@ class HistoryEntry:
     facts: Facts = field(default_factory=dict[str, object])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckoutTerms:
     """What is asked of the buyer and shown to them; the part of a session that an update replaces."""
 
@@ -187,7 +188,7 @@ class CheckoutTerms:
     """The page's language; without one the browser's."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckoutSession:
     """A session as stored."""
 

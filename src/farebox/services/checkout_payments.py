@@ -9,7 +9,7 @@ learns about a payment, `follow_payments` carries into its session.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from farebox.domain.access import Principal
@@ -25,6 +25,7 @@ from farebox.domain.checkout import (
 from farebox.domain.errors import ErrorCode, InvalidRequest
 from farebox.domain.events import Event
 from farebox.domain.facts import Facts, check_facts
+from farebox.domain.frozen import frozen
 from farebox.domain.ids import CheckoutSessionId
 from farebox.domain.money import Money
 from farebox.domain.operations import Initiator
@@ -61,7 +62,7 @@ class _NothingToPay(Exception):
     """There is nothing to pay any more, or not now: the transaction is undone, the session shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Attempt:
     """Goes alongside a payment: `services.purchases.Alongside` for one attempt at one session."""
 
@@ -80,7 +81,7 @@ class _Attempt:
         return await self.payments.follow(uow, self.session_id, payment, saved, self.request_id)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _NewAttempt:
     """Goes alongside a payment whose session is made together with it."""
 

@@ -195,7 +195,13 @@ def build_use_cases(
         handlers, storage=storage, secrets=secrets, clock=clock, telemetry=telemetry
     )
     return UseCases(
-        application, tokenization, recovery, sandbox_commands, checkout, checkout_payments, durability
+        application,
+        tokenization,
+        recovery,
+        sandbox_commands,
+        checkout,
+        checkout_payments,
+        durability,
     )
 
 

@@ -14,6 +14,7 @@ from farebox.dialects.dialect import WireRequest, WireResponse
 from farebox.dialects.engine import UNMATCHED, Engine
 from farebox.domain.errors import ErrorCode, FareboxError, LimitExceeded
 from farebox.domain.frozen import frozen
+from farebox.web.assets import PREFIX
 from farebox.web.limits import Limits
 from farebox.web.wire import (
     Disconnected,
@@ -105,6 +106,8 @@ class App:
     def _choose(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[Engine | None, str, str]:
         """Give the engine, the mount prefix and the path below it; no engine for an operator's page."""
         path = scope["raw_path"].decode("latin-1")
+        if path.startswith(PREFIX) and path in self._pages:
+            return None, "", path
         mounts = self._mounts
         server = scope.get("server")
         dialect = mounts.ports.get(server[1]) if server else None

@@ -23,10 +23,11 @@ def openapi(dialect: Dialect, *, version: str) -> dict[str, Any]:
         dialect: the declaration.
         version: Farebox's own version.
     """
-    answers = {route: _answer(route) for route in dialect.routes}
+    routes = [route for route in dialect.routes if not route.is_page]
+    answers = {route: _answer(route) for route in routes}
     problem = _annotation(dialect.write_error)
-    bodies = {route.body for route in dialect.routes if route.body is not NoBody}
-    queries = {route.query for route in dialect.routes if route.query is not NoQuery}
+    bodies = {route.body for route in routes if route.body is not NoBody}
+    queries = {route.query for route in routes if route.query is not NoQuery}
     types = [*bodies, *queries, *(answer for answer in answers.values() if answer), problem]
     types = sorted(set(types), key=lambda type_: type_.__name__)
     schemas, components = msgspec.json.schema_components(
@@ -34,7 +35,7 @@ def openapi(dialect: Dialect, *, version: str) -> dict[str, Any]:
     )
     by_type = dict(zip(types, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
-    for route in dialect.routes:
+    for route in routes:
         answer = answers[route]
         operation = _operation(dialect, route, by_type, components, answer, by_type[problem])
         paths.setdefault(route.path, {})[route.method.lower()] = operation

@@ -14,6 +14,8 @@ from farebox.dialects.codec import encode
 from farebox.dialects.dialect import PageView, WireResponse
 from farebox.domain.frozen import frozen
 from farebox.web.app import Page
+from farebox.web.assets import ASSETS, PREFIX, Asset, asset
+from farebox.web.checkout import Drawn, draw_checkout, draw_problem
 from farebox.web.health import Readiness
 from farebox.web.wire import Scope
 
@@ -84,7 +86,22 @@ def pages(
     async def docs_style(scope: Scope) -> WireResponse:
         return _page("/docs/style.css", 200, b"text/css; charset=utf-8", style)
 
+    def served(one: Asset) -> Page:
+        async def show(scope: Scope) -> WireResponse:
+            headers = [
+                (b"content-type", one.content_type),
+                (b"cache-control", b"public, max-age=31536000, immutable"),
+                (b"x-content-type-options", b"nosniff"),
+                # Integrity is checked of what may be read from any origin, a sandboxed frame's too.
+                (b"access-control-allow-origin", b"*"),
+                (b"cross-origin-resource-policy", b"cross-origin"),
+            ]
+            return WireResponse(200, headers, one.content, PREFIX, "")
+
+        return show
+
     return {
+        **{one.path: served(one) for one in map(asset, ASSETS)},
         "/livez": livez,
         "/readyz": readyz,
         "/metrics": show_metrics,
@@ -130,6 +147,9 @@ def render_page(page: PageView) -> tuple[Sequence[tuple[bytes, bytes]], bytes]:
 
     Frames of any origin may hold it, as payment pages must allow.
     """
+    own = _OWN.get(page.template)
+    if own is not None:
+        return own(_environment(), page.values)
     policy = b"default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action *"
     headers = (
         (b"content-type", _HTML),
@@ -137,6 +157,13 @@ def render_page(page: PageView) -> tuple[Sequence[tuple[bytes, bytes]], bytes]:
         (b"referrer-policy", b"no-referrer"),
     )
     return headers, _environment().get_template(f"{page.template}.html").render(page.values).encode()
+
+
+_OWN: Mapping[str, Callable[[Environment, Mapping[str, Any]], Drawn]] = {
+    "checkout": draw_checkout,
+    "checkout_problem": draw_problem,
+}
+"""Pages with more to them than a template."""
 
 
 def _schema_name(schema: Mapping[str, Any]) -> str:

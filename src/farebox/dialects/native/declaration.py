@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from farebox.dialects.dialect import BearerKey, Dialect, InHeader, NoBody, NoQuery, Route
-from farebox.dialects.native import mapping, wire
+from farebox.dialects.native import checkout, mapping, wire
 from farebox.dialects.native.errors import ERRORS, write_error
 from farebox.domain.tokens import TokenRules
 
@@ -23,6 +23,7 @@ NATIVE = Dialect(
     write_error=write_error,
     error_media_type=b"application/problem+json",
     routes=(
+        *checkout.ROUTES,
         Route(
             "POST",
             _TOKENS,

@@ -50,7 +50,7 @@ def _invalid(param: str, code: ErrorCode = ErrorCode.PARAMETER_INVALID) -> Inval
     return InvalidRequest(code, param=param)
 
 
-def _metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
+def read_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
     """Refuse metadata that is too much, or that is a place to hide a card number (SEC-01)."""
     if not metadata:
         return {}
@@ -63,14 +63,15 @@ def _metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
     return metadata
 
 
-def _text(text: str | None, param: str) -> str | None:
+def read_text(text: str | None, param: str) -> str | None:
     """Refuse free text that holds a card number."""
     if text is not None and contains_pan(text):
         raise _invalid(param)
     return text
 
 
-def _customer_id(customer: str | None) -> CustomerId | None:
+def read_customer_id(customer: str | None) -> CustomerId | None:
+    """Read which customer is meant, if one is."""
     return None if customer is None else CustomerId(customer)
 
 
@@ -127,7 +128,7 @@ def _address(address: wire.BillingAddressIn | None) -> BillingAddress | None:
     if address is None:
         return None
     for name in ("line1", "line2", "city", "state", "postal_code"):
-        _text(getattr(address, name), f"billing_address.{name}")
+        read_text(getattr(address, name), f"billing_address.{name}")
     return BillingAddress(
         line1=address.line1,
         line2=address.line2,
@@ -171,7 +172,8 @@ def _source(source: wire.SourceIn) -> commands.Source:
 # --- shared writing --------------------------------------------------------------------------------
 
 
-def _card_out(summary: InstrumentSummary, details: PayerDetails | None) -> wire.CardOut | None:
+def card_out(summary: InstrumentSummary, details: PayerDetails | None) -> wire.CardOut | None:
+    """Show what may be shown of a card; nothing of anything else."""
     if summary.kind is not InstrumentKind.CARD:
         return None
     return wire.CardOut(
@@ -237,7 +239,12 @@ def _operation_out(operation: Operation) -> wire.OperationOut:
 # --- lists -----------------------------------------------------------------------------------------
 
 
-def _page(query: wire.PageQuery, filters: Mapping[str, str | None]) -> PageRequest:
+def read_page(query: wire.PageQuery, filters: Mapping[str, str | None]) -> PageRequest:
+    """Read which part of a list is meant.
+
+    Raises:
+        InvalidRequest: `parameter_invalid` for a part with two ends.
+    """
     if query.starting_after is not None and query.ending_before is not None:
         raise _invalid("ending_before")
     return PageRequest(
@@ -248,7 +255,7 @@ def _page(query: wire.PageQuery, filters: Mapping[str, str | None]) -> PageReque
     )
 
 
-def _next_url(page: Page[Any], call: Call[NoBody, QueryT], last_id: str | None) -> str | None:
+def next_url(page: Page[Any], call: Call[NoBody, QueryT], last_id: str | None) -> str | None:
     """Give the address of the next page in the direction of this one."""
     query = call.query
     if not page.has_more or last_id is None or query.ending_before is not None:
@@ -283,8 +290,8 @@ def read_mint(call: Call[wire.MintIn, NoQuery]) -> commands.MintSingleUseToken:
         instrument=instrument,
         details=PayerDetails(holder_name=holder_name, billing_address=_address(body.billing_address)),
         lifetime_s=body.lifetime_s,
-        customer_id=_customer_id(body.customer),
-        metadata=_metadata(body.metadata),
+        customer_id=read_customer_id(body.customer),
+        metadata=read_metadata(body.metadata),
     )
 
 
@@ -310,7 +317,7 @@ def write_single_use_token(view: commands.SingleUseTokenView, call: AnyCall) -> 
         created_at=token.created_at,
         expires_at=token.expires_at,
         expires_in_s=max(left_s, 0),
-        card=_card_out(token.summary, details),
+        card=card_out(token.summary, details),
         bank_account=_bank_account_out(token.summary, details),
         billing_address=_address_out(details),
         customer=token.customer_id,
@@ -331,11 +338,11 @@ def read_pay(call: Call[wire.PayIn, NoQuery]) -> commands.Pay:
         source=_source(body.source),
         initiator=Initiator(body.initiator),
         reason=None if body.reason is None else Reason(body.reason),
-        reference=_text(body.reference, "reference"),
+        reference=read_text(body.reference, "reference"),
         save=_save(body),
-        customer_id=_customer_id(body.customer),
-        metadata=_metadata(body.metadata),
-        network_transaction_id=_text(body.network_transaction_id, "network_transaction_id"),
+        customer_id=read_customer_id(body.customer),
+        metadata=read_metadata(body.metadata),
+        network_transaction_id=read_text(body.network_transaction_id, "network_transaction_id"),
     )
 
 
@@ -356,9 +363,9 @@ def read_verify(call: Call[wire.VerifyIn, NoQuery]) -> commands.Pay:
         kind=OperationKind.VERIFICATION,
         money=Money(0, body.currency),
         source=_source(body.source),
-        reference=_text(body.reference, "reference"),
-        customer_id=_customer_id(body.customer),
-        metadata=_metadata(body.metadata),
+        reference=read_text(body.reference, "reference"),
+        customer_id=read_customer_id(body.customer),
+        metadata=read_metadata(body.metadata),
     )
 
 
@@ -369,9 +376,9 @@ def read_credit(call: Call[wire.CreditIn, NoQuery]) -> commands.Pay:
         kind=OperationKind.CREDIT,
         money=Money(_amount_minor(body.amount_minor), body.currency),
         source=_source(body.source),
-        reference=_text(body.reference, "reference"),
-        customer_id=_customer_id(body.customer),
-        metadata=_metadata(body.metadata),
+        reference=read_text(body.reference, "reference"),
+        customer_id=read_customer_id(body.customer),
+        metadata=read_metadata(body.metadata),
     )
 
 
@@ -384,7 +391,7 @@ def _read_follow_up(
             payment_id=PaymentId(call.path["payment_id"]),
             kind=kind,
             amount_minor=None if body.amount_minor is None else _amount_minor(body.amount_minor),
-            reference=_text(body.reference, "reference"),
+            reference=read_text(body.reference, "reference"),
         )
 
     return read
@@ -402,7 +409,7 @@ def read_void(call: Call[wire.VoidIn, NoQuery]) -> commands.FollowUp:
         kind=OperationKind.VOID,
         amount_minor=None if body.amount_minor is None else _amount_minor(body.amount_minor),
         target_id=None if body.operation is None else OperationId(body.operation),
-        reference=_text(body.reference, "reference"),
+        reference=read_text(body.reference, "reference"),
     )
 
 
@@ -421,7 +428,7 @@ def read_payments(call: Call[NoBody, wire.PaymentQuery]) -> commands.ListPayment
         "agreement_id": query.agreement,
         "stored_token_id": query.payment_token,
     }
-    return commands.ListPayments(_page(query, filters), with_operations=query.expand == "operations")
+    return commands.ListPayments(read_page(query, filters), with_operations=query.expand == "operations")
 
 
 _OBJECTS: Mapping[OperationKind, Any] = {
@@ -479,7 +486,7 @@ def _source_out(payment: Payment) -> wire.SourceOut:
     return wire.SourceOut(
         type=type_,
         id=payment.single_use_token_id or stored,
-        card=_card_out(payment.summary, None),
+        card=card_out(payment.summary, None),
         bank_account=_bank_account_out(payment.summary, None),
     )
 
@@ -491,7 +498,7 @@ def write_payments(
     is_expanded = call.query.expand == "operations"
     data = [write_payment(view, call) if is_expanded else _payment_out(view, None) for view in page.items]
     return wire.PaymentListOut(
-        data=data, has_more=page.has_more, next_url=_next_url(page, call, data[-1].id if data else None)
+        data=data, has_more=page.has_more, next_url=next_url(page, call, data[-1].id if data else None)
     )
 
 
@@ -504,11 +511,11 @@ def read_store(call: Call[wire.StoreIn, NoQuery]) -> commands.StoreCredential:
     return commands.StoreCredential(
         source=commands.FromSingleUseToken(TokenString(body.single_use_token)),
         kind=StoredTokenKind(body.kind),
-        customer_id=_customer_id(body.customer),
+        customer_id=read_customer_id(body.customer),
         agreement_id=None if body.agreement is None else AgreementId(body.agreement),
-        network_transaction_id=_text(body.network_transaction_id, "network_transaction_id"),
-        label=_text(body.label, "label"),
-        metadata=_metadata(body.metadata),
+        network_transaction_id=read_text(body.network_transaction_id, "network_transaction_id"),
+        label=read_text(body.label, "label"),
+        metadata=read_metadata(body.metadata),
     )
 
 
@@ -521,7 +528,7 @@ def read_stored_tokens(call: Call[NoBody, wire.StoredTokenQuery]) -> commands.Li
     """Read which stored credentials to list."""
     query = call.query
     filters = {"kind": query.kind, "customer_id": query.customer, "agreement_id": query.agreement}
-    return commands.ListStoredTokens(_page(query, filters))
+    return commands.ListStoredTokens(read_page(query, filters))
 
 
 def read_stored_token_update(
@@ -531,9 +538,9 @@ def read_stored_token_update(
     body = call.body
     return commands.UpdateStoredToken(
         token=call.path["payment_token"],
-        label=_text(body.label, "label"),
-        metadata=None if body.metadata is None else _metadata(body.metadata),
-        customer_id=_customer_id(body.customer),
+        label=read_text(body.label, "label"),
+        metadata=None if body.metadata is None else read_metadata(body.metadata),
+        customer_id=read_customer_id(body.customer),
         exp_month=body.exp_month,
         exp_year=body.exp_year,
     )
@@ -553,7 +560,7 @@ def write_stored_token(view: commands.StoredTokenView, call: AnyCall) -> wire.St
         status=token.state.value,
         mode=token.tenant.mode.value,
         created_at=token.created_at,
-        card=_card_out(token.summary, details),
+        card=card_out(token.summary, details),
         bank_account=_bank_account_out(token.summary, details),
         billing_address=_address_out(details),
         customer=token.customer_id,
@@ -571,7 +578,7 @@ def write_stored_tokens(
     """Show a page of stored credentials."""
     data = [write_stored_token(view, call) for view in page.items]
     return wire.StoredTokenListOut(
-        data=data, has_more=page.has_more, next_url=_next_url(page, call, data[-1].id if data else None)
+        data=data, has_more=page.has_more, next_url=next_url(page, call, data[-1].id if data else None)
     )
 
 
@@ -581,11 +588,11 @@ def read_agreement_in(call: Call[wire.AgreementIn, NoQuery]) -> commands.CreateA
     return commands.CreateAgreement(
         reason=Reason(body.reason),
         consented_at=_instant(body.consented_at),
-        customer_id=_customer_id(body.customer),
-        network_transaction_id=_text(body.network_transaction_id, "network_transaction_id"),
-        reference=_text(body.reference, "reference"),
-        description=_text(body.description, "description"),
-        metadata=_metadata(body.metadata),
+        customer_id=read_customer_id(body.customer),
+        network_transaction_id=read_text(body.network_transaction_id, "network_transaction_id"),
+        reference=read_text(body.reference, "reference"),
+        description=read_text(body.description, "description"),
+        metadata=read_metadata(body.metadata),
     )
 
 
@@ -605,7 +612,7 @@ def read_agreement(call: Call[NoBody, NoQuery]) -> commands.GetAgreement:
 def read_agreements(call: Call[NoBody, wire.AgreementQuery]) -> commands.ListAgreements:
     """Read which agreements to list."""
     query = call.query
-    return commands.ListAgreements(_page(query, {"customer_id": query.customer, "state": query.status}))
+    return commands.ListAgreements(read_page(query, {"customer_id": query.customer, "state": query.status}))
 
 
 def read_agreement_end(call: Call[NoBody, NoQuery]) -> commands.EndAgreement:
@@ -634,7 +641,7 @@ def write_agreements(page: Page[Agreement], call: Call[NoBody, wire.AgreementQue
     """Show a page of agreements."""
     data = [write_agreement(agreement, call) for agreement in page.items]
     return wire.AgreementListOut(
-        data=data, has_more=page.has_more, next_url=_next_url(page, call, data[-1].id if data else None)
+        data=data, has_more=page.has_more, next_url=next_url(page, call, data[-1].id if data else None)
     )
 
 
@@ -645,11 +652,11 @@ def read_customer_in(call: Call[wire.CustomerIn, NoQuery]) -> commands.CreateCus
     """Read a customer to store."""
     body = call.body
     return commands.CreateCustomer(
-        reference=_text(body.reference, "reference"),
-        name=_text(body.name, "name"),
-        email=_text(body.email, "email"),
-        phone=_text(body.phone, "phone"),
-        metadata=_metadata(body.metadata),
+        reference=read_text(body.reference, "reference"),
+        name=read_text(body.name, "name"),
+        email=read_text(body.email, "email"),
+        phone=read_text(body.phone, "phone"),
+        metadata=read_metadata(body.metadata),
     )
 
 
@@ -661,7 +668,7 @@ def read_customer(call: Call[NoBody, NoQuery]) -> commands.GetCustomer:
 def read_customers(call: Call[NoBody, wire.CustomerQuery]) -> commands.ListCustomers:
     """Read which customers to list."""
     query = call.query
-    return commands.ListCustomers(_page(query, {"reference": query.reference, "email": query.email}))
+    return commands.ListCustomers(read_page(query, {"reference": query.reference, "email": query.email}))
 
 
 def read_customer_update(call: Call[wire.CustomerUpdateIn, NoQuery]) -> commands.UpdateCustomer:
@@ -671,11 +678,11 @@ def read_customer_update(call: Call[wire.CustomerUpdateIn, NoQuery]) -> commands
     for name in ("reference", "name", "email", "phone"):
         value: str | UnsetType | None = getattr(body, name)
         if not isinstance(value, UnsetType):
-            changes[name] = _text(value, name)
+            changes[name] = read_text(value, name)
     return commands.UpdateCustomer(
         customer_id=CustomerId(call.path["customer_id"]),
         changes=changes,
-        metadata=None if body.metadata is None else _metadata(body.metadata),
+        metadata=None if body.metadata is None else read_metadata(body.metadata),
     )
 
 
@@ -703,7 +710,7 @@ def write_customers(page: Page[Customer], call: Call[NoBody, wire.CustomerQuery]
     """Show a page of customers."""
     data = [write_customer(customer, call) for customer in page.items]
     return wire.CustomerListOut(
-        data=data, has_more=page.has_more, next_url=_next_url(page, call, data[-1].id if data else None)
+        data=data, has_more=page.has_more, next_url=next_url(page, call, data[-1].id if data else None)
     )
 
 
@@ -715,7 +722,7 @@ def read_event(call: Call[NoBody, NoQuery]) -> commands.GetEvent:
 def read_events(call: Call[NoBody, wire.EventQuery]) -> commands.ListEvents:
     """Read which events to list."""
     query = call.query
-    return commands.ListEvents(_page(query, {"type": query.type, "object_id": query.subject}))
+    return commands.ListEvents(read_page(query, {"type": query.type, "object_id": query.subject}))
 
 
 def write_event(event: Event, call: AnyCall) -> wire.EventOut:
@@ -735,7 +742,7 @@ def write_events(page: Page[Event], call: Call[NoBody, wire.EventQuery]) -> wire
     """Show a page of events."""
     data = [write_event(event, call) for event in page.items]
     return wire.EventListOut(
-        data=data, has_more=page.has_more, next_url=_next_url(page, call, data[-1].id if data else None)
+        data=data, has_more=page.has_more, next_url=next_url(page, call, data[-1].id if data else None)
     )
 
 
@@ -759,8 +766,8 @@ def read_fault(call: Call[wire.FaultIn, NoQuery]) -> commands.AddFault:
     """Read which trouble to script."""
     body = call.body
     for name, value in (body.parameters or {}).items():
-        _text(name, "parameters")
-        _text(value, "parameters")
+        read_text(name, "parameters")
+        read_text(value, "parameters")
     return commands.AddFault(
         Fault(
             trouble=body.trouble,
