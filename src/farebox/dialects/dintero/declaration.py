@@ -268,6 +268,18 @@ _ADMIN: tuple[AnyRoute, ...] = (
 
 _VIEW = "/v1/view/{session_id}"
 _PAGES: tuple[AnyRoute, ...] = (
+    *pages.PAGE.routes(),
+    Route(
+        "GET",
+        "/embedResult",
+        wire.Ignored,
+        wire.OutcomeQuery,
+        pages.read_outcome,
+        pages.write_outcome,
+        summary="Show in a frame how a session ended",
+        authentication=ANYONE,
+        is_page=True,
+    ),
     Route(
         "GET",
         _VIEW,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from farebox.dialects.dialect import Answer, Call, VisitorInPath, redirect
+from farebox.dialects.checkout_page import CheckoutPage
+from farebox.dialects.dialect import Answer, Call, PageView, VisitorInPath, VisitorInQuery, redirect
 from farebox.dialects.dintero import wire
 from farebox.dialects.dintero.errors import ERRORS
-from farebox.dialects.dintero.names import public_id, request_uuid
+from farebox.dialects.dintero.names import CANCELLED, public_id, request_uuid
 from farebox.dialects.dintero.outcomes import return_to
 from farebox.dialects.dintero.reading import invalid, object_of, text_of, without_empty
 from farebox.dialects.dintero.session_views import EXPRESS, MERCHANT, session_out, transaction_id
@@ -40,6 +41,24 @@ def write_address(nothing: None, call: VisitCall) -> Answer:
     query = call.raw_query.decode("ascii", "ignore")
     before = f"{query}&" if query else ""
     return redirect(f"{call.base_url}/?{before}sid={call.path['session_id']}")
+
+
+def read_outcome(call: Call[wire.Ignored, wire.OutcomeQuery]) -> commands.Command[None]:
+    """Read what the web SDK shows in the frame after a final event: only what its address says."""
+    return commands.Give(None)
+
+
+def write_outcome(nothing: None, call: Call[wire.Ignored, wire.OutcomeQuery]) -> Answer:
+    """Show how it ended."""
+    query = call.query
+    outcome = "cancelled" if query.error == CANCELLED else "failed" if query.error else "paid"
+    accepts = call.headers.get(b"accept-language", b"").decode("latin-1")
+    values = {"outcome": outcome, "language": query.language, "accepts": accepts}
+    return Answer(page=PageView("checkout_outcome", values))
+
+
+PAGE = CheckoutPage(path="/", visitor=VisitorInQuery("sid"), return_to=return_to, scripts=("dintero.js",))
+"""The page itself, where the web SDK opens it."""
 
 
 def read_view(call: VisitCall) -> commands.Command[CheckoutSessionView]:

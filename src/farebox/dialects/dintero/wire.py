@@ -506,6 +506,13 @@ class AnyQuery(In, frozen=True, kw_only=True):
     """Whatever it says is not read."""
 
 
+class OutcomeQuery(In, frozen=True, kw_only=True):
+    """What the web SDK says of a session that ended."""
+
+    error: str | None = None
+    language: str | None = None
+
+
 class SignatureOfOut(Out, frozen=True, kw_only=True):
     """The secret that signs callbacks."""
 
