@@ -33,8 +33,8 @@ ALIAS = "/v1/accounts/{account_id}/payments"
 def read_token(call: Call[wire.TokenIn, NoQuery]) -> commands.IssueAccessToken:
     """Read which account a token is wanted for.
 
-    Of the audience only the path counts: clients write this server's address, Dintero's, or either with the
-    account in front of an `@`.
+    Of the audience only the path's end counts: clients write this server's address, mounted wherever it is,
+    Dintero's, or either with the account in front of an `@`.
 
     Raises:
         WireRefusal: another grant, or another account than the client's.
@@ -46,8 +46,8 @@ def read_token(call: Call[wire.TokenIn, NoQuery]) -> commands.IssueAccessToken:
         path = urlsplit(call.body.audience).path
     except ValueError:
         raise invalid("audience", "must be a URL") from None
-    named = path.rstrip("/").removeprefix("/v1/accounts/")
-    if call.path["account_id"] != account_id or named != account_id:
+    names_it = path.rstrip("/").endswith(f"/v1/accounts/{account_id}")
+    if call.path["account_id"] != account_id or not names_it:
         raise WireRefusal(FORBIDDEN)
     return commands.IssueAccessToken(LIFETIME_S)
 
