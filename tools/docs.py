@@ -188,7 +188,7 @@ def openapi_document() -> str:
 def endpoints() -> str:
     """Tabulate the routes of the native API."""
     lines = ["| request | | body | answer | key |", "|---|---|---|---|---|"]
-    for route in NATIVE.routes:
+    for route in NATIVE.api:
         body = "" if route.body is NoBody else f"`{route.body.__name__}`"
         key = "yes" if route.is_idempotent else ""
         request, answer = f"`{route.method} {route.path}`", f"{route.status} {_answer(route)}"

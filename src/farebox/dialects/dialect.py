@@ -455,3 +455,8 @@ class Dialect:
     error_media_type: bytes = b"application/json"
     request_id_header: bytes = b"request-id"
     """Lower case, as every header name in ASGI."""
+
+    @property
+    def api(self) -> tuple[AnyRoute, ...]:
+        """Give the routes that programs ask, without the pages for people."""
+        return tuple(route for route in self.routes if not route.is_page)

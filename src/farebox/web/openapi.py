@@ -23,7 +23,7 @@ def openapi(dialect: Dialect, *, version: str) -> dict[str, Any]:
         dialect: the declaration.
         version: Farebox's own version.
     """
-    routes = [route for route in dialect.routes if not route.is_page]
+    routes = dialect.api
     answers = {route: _answer(route) for route in routes}
     problem = _annotation(dialect.write_error)
     bodies = {route.body for route in routes if route.body is not NoBody}

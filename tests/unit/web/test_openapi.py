@@ -12,7 +12,7 @@ from farebox.dialects.native.declaration import NATIVE
 from farebox.web.openapi import openapi
 
 DOCUMENT = openapi(NATIVE, version="1.2.3")
-ids = [f"{route.method} {route.path}" for route in NATIVE.routes]
+ids = [f"{route.method} {route.path}" for route in NATIVE.api]
 
 
 def references(value: Any) -> set[str]:
@@ -29,18 +29,18 @@ def test_it_says_what_it_is() -> None:
     assert DOCUMENT["openapi"] == "3.1.0"
     assert DOCUMENT["info"]["version"] == "1.2.3"
     assert DOCUMENT["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
-    assert sum(map(len, DOCUMENT["paths"].values())) == len(NATIVE.routes)
+    assert sum(map(len, DOCUMENT["paths"].values())) == len(NATIVE.api)
 
 
 def test_every_reference_leads_somewhere() -> None:
     """And nothing is described that nothing refers to."""
     wanted = {reference.removeprefix("#/components/schemas/") for reference in references(DOCUMENT)}
-    queries = {route.query.__name__ for route in NATIVE.routes if route.query is not NoQuery}
+    queries = {route.query.__name__ for route in NATIVE.api if route.query is not NoQuery}
     assert wanted | queries == set(DOCUMENT["components"]["schemas"]) | (wanted & queries)
     assert wanted <= set(DOCUMENT["components"]["schemas"])
 
 
-@pytest.mark.parametrize("route", NATIVE.routes, ids=ids)
+@pytest.mark.parametrize("route", NATIVE.api, ids=ids)
 def test_a_route_is_described_as_it_is(route: AnyRoute) -> None:
     """Status, body, parameters and idempotency key come from the declaration."""
     operation = DOCUMENT["paths"][route.path][route.method.lower()]
@@ -60,7 +60,7 @@ def test_a_route_is_described_as_it_is(route: AnyRoute) -> None:
 def test_operation_ids_are_distinct() -> None:
     """Generated clients name their functions by them."""
     found = [operation["operationId"] for path in DOCUMENT["paths"].values() for operation in path.values()]
-    assert len(set(found)) == len(NATIVE.routes)
+    assert len(set(found)) == len(NATIVE.api)
 
 
 def test_secrets_are_write_only() -> None:

@@ -63,7 +63,7 @@ async def test_the_api_page_runs_nothing() -> None:
     assert "onclick" not in text
     assert "https://" not in text
     assert 'id="error-token_expired"' in text
-    for route in NATIVE.routes:
+    for route in NATIVE.api:
         assert route.path in text
         assert route.summary in text
 

@@ -23,7 +23,6 @@ NATIVE = Dialect(
     write_error=write_error,
     error_media_type=b"application/problem+json",
     routes=(
-        *checkout.ROUTES,
         Route(
             "POST",
             _TOKENS,
@@ -347,5 +346,6 @@ NATIVE = Dialect(
             summary="Close the sandbox acquirer's batch (test mode)",
             is_idempotent=True,
         ),
+        *checkout.ROUTES,
     ),
 )
