@@ -23,7 +23,8 @@ const around = /** @type {Window | null} */ (isPopOut ? window.opener : isFramed
 const validates = parameters.get("client_side_validation") === "true" && isFramed;
 const page = document.getElementById("checkout");
 const form = /** @type {HTMLFormElement | null} */ (document.getElementById("form"));
-const REFRESHED = `refreshed ${sid}`;
+// A frame of another site may have no storage, so what outlives a reload stands in the address.
+const REFRESHED = "#refreshed";
 let sent = 0;
 /** @type {Session | null} */
 let session = null;
@@ -117,7 +118,7 @@ async function refresh() {
   const { ok, body } = await ask("session");
   if (!ok) return void tell("SessionNotFound");
   if (JSON.stringify(body.order) !== before) {
-    window.sessionStorage.setItem(REFRESHED, "1");
+    window.location.hash = REFRESHED;
     return window.location.reload();
   }
   session = body;
@@ -208,8 +209,8 @@ async function begin() {
   if (isPopOut) tell("AppLoaded");
   if (isFramed) watchHeight();
   if (isPopOut && parameters.get("loader") === "true") return void (form && (form.hidden = true));
-  const isRefreshed = window.sessionStorage.getItem(REFRESHED) !== null;
-  window.sessionStorage.removeItem(REFRESHED);
+  const isRefreshed = window.location.hash === REFRESHED;
+  if (isRefreshed) window.history.replaceState(null, "", window.location.href.split("#")[0]);
   const state = page?.dataset.state ?? "";
   const back = /** @type {HTMLAnchorElement | null} */ (page?.querySelector(".ending a.button"));
   if (state in FINAL && back) return tellEnd(state, back.href);
