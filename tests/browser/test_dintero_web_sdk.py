@@ -1,4 +1,4 @@
-"""Dintero's published web SDK (npm `@dintero/checkout-web-sdk`), unmodified, on a shop's page in a real browser."""
+"""Dintero's published web SDK (npm), unmodified, on a shop's page in a real browser."""
 
 from __future__ import annotations
 
