@@ -364,7 +364,7 @@ async def test_every_key_in_use_is_named_once(engine) -> None:
         return keys, await engine.storage.read(lambda uow: uow.keys.usage(first))
 
     assert await in_use() == ([first, second], 2)
-    await engine.storage.write(lambda uow: uow.stored_tokens.delete(TENANT, tokens[1].id))
+    await engine.storage.write(lambda uow: uow.stored_tokens.delete(tokens[1]))
     assert await in_use() == ([first, second], 1)
     old, new = (stored_token(wrapped_by=key).sealed.wrapped_key for key in (first, second))
     await engine.storage.write(lambda uow: uow.stored_tokens.swap_wrap(TENANT, tokens[2].id, old, new))
