@@ -21,7 +21,9 @@ from farebox.dialects.dintero import (
     access,
     card_tokens,
     charges,
+    elsewhere,
     lists,
+    lookups,
     pages,
     profiles,
     session_views,
@@ -132,8 +134,8 @@ _TRANSACTIONS: tuple[AnyRoute, ...] = (
         _TRANSACTION,
         wire.Ignored,
         wire.IncludesQuery,
-        transactions.read_transaction,
-        transactions.write_transaction,
+        lookups.read_transaction,
+        lookups.write_transaction,
         summary="Show a transaction",
     ),
     Route(
@@ -339,6 +341,43 @@ _ACCESS: tuple[AnyRoute, ...] = (
     ),
 )
 
+_ACCOUNT = "/v1/accounts/{account_id}"
+_SETTLEMENTS = tuple(
+    Route(
+        "GET",
+        path,
+        wire.Ignored,
+        wire.AnyQuery,
+        access.of_account(elsewhere.read_nothing),
+        elsewhere.write_no_items,
+        summary=summary,
+    )
+    for path, summary in (
+        (_ACCOUNT + "/settlements", "List settlements, of which there are none"),
+        (_ACCOUNT + "/settlements/reports/configuration", "List report settings, of which there are none"),
+    )
+)
+_LOOK = "/variant/{variant}/color/{color}/width/{width}/{template}"
+_PICTURES: tuple[AnyRoute, ...] = tuple(
+    Route(
+        "GET",
+        "/v1/branding/" + path,
+        wire.Ignored,
+        wire.AnyQuery,
+        elsewhere.read_nothing,
+        elsewhere.write_picture,
+        summary="Show a picture of what can be paid with",
+        authentication=ANYONE,
+        is_page=True,
+    )
+    for path in (
+        "logos/{logos}" + _LOOK,
+        "profiles/{profile_id}" + _LOOK,
+        "accounts/{account_id}/profiles/{profile_id}" + _LOOK,
+        "accounts/{account_id}/profiles/{profile_id}" + _LOOK.replace("/color/", "/colors/color/"),
+    )
+)
+
 _RESOURCES = (*_SESSIONS, *_TRANSACTIONS, *_CARD_TOKENS)
 
 DINTERO = Dialect(
@@ -370,5 +409,13 @@ DINTERO = Dialect(
         methods=b"GET,HEAD,PUT,PATCH,POST,DELETE",
         headers=b"Origin,Content-Type,Accept,Authorization,total-count,page-count",
     ),
-    routes=(*_ACCESS, *_RESOURCES, *map(access.under_account, _RESOURCES), *_ADMIN, *_PAGES),
+    routes=(
+        *_ACCESS,
+        *_RESOURCES,
+        *map(access.under_account, _RESOURCES),
+        *_ADMIN,
+        *_PAGES,
+        *_SETTLEMENTS,
+        *_PICTURES,
+    ),
 )

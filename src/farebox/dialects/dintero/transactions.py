@@ -420,35 +420,6 @@ def _own(view: PaymentView) -> commands.Command[PaymentView]:
     return commands.Give(view)
 
 
-def wants_tokens(includes: frozenset[str]) -> bool:
-    """Tell whether an answer is to hold a token's string."""
-    return bool(includes & {f"card.{PAYMENT_TOKEN}", f"card.{RECURRENCE_TOKEN}"})
-
-
-def read_transaction(
-    call: Call[wire.Ignored, wire.IncludesQuery],
-) -> commands.Command[Transaction]:
-    """Read which transaction to show, and how much of it."""
-    includes = listed(call.query.includes)
-
-    def shown(view: PaymentView) -> commands.Command[Transaction]:
-        ids = [one.token.id for one in saved_tokens(view)]
-        if not ids or not wants_tokens(includes):
-            return commands.Give(Transaction(view))
-        return commands.Then(
-            commands.ShowTokenStrings(ids), lambda strings: commands.Give(Transaction(view, strings))
-        )
-
-    return commands.Then(find(call), shown)
-
-
-def write_transaction(
-    found: Transaction, call: Call[wire.Ignored, wire.IncludesQuery]
-) -> wire.TransactionOut:
-    """Show a transaction."""
-    return transaction_out(found, account_of(call), listed(call.query.includes))
-
-
 def read_update(
     call: Call[wire.TransactionUpdateIn, wire.IncludesQuery],
 ) -> commands.Command[PaymentView]:
