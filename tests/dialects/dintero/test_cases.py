@@ -85,13 +85,44 @@ def test_every_endpoint_has_a_case() -> None:
     steps = [step for path in CASES for step in load_case(path)["steps"] if "send" in step]
     asked = [(step["send"]["method"], step["send"]["path"].partition("?")[0]) for step in steps]
     for route in DINTERO.routes:
-        if route.path.startswith("/v1/accounts/{account_id}/payments"):
+        if route.is_page or route.path.startswith("/v1/accounts/{account_id}/payments"):
             continue
         template = re.sub(r"\{[a-z_]+\}", "[^/]+", route.path)
         assert any(route.method == method and re.fullmatch(template, path) for method, path in asked), (
             route.method,
             route.path,
         )
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_pictures_are_for_everybody(running: Any) -> None:
+    """Plugins put the address into their pages, in four forms."""
+    shop = await open_shop(running)
+    look = "variant/colors/color/cecece/width/420"
+    for place in (
+        f"logos/visa_mastercard/{look}/logos.svg",
+        f"profiles/default/{look}/dintero_top_frame.svg",
+        f"accounts/{shop.account}/profiles/default/{look}/logos.svg",
+        f"accounts/{shop.account}/profiles/default/variant/mono/colors/color/000/width/9/logos.svg",
+    ):
+        answer = await shop.ask("GET", f"/v1/branding/{place}", authorization=None)
+        assert (answer.status, answer.header("content-type")) == (200, "image/svg+xml")
+        assert answer.body.startswith(b"<svg ")
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_result_in_the_frame(running: Any) -> None:
+    """The web SDK's last address in the frame says how it ended, in the language it names."""
+    shop = await open_shop(running)
+    for query, words in (
+        ("sid=x&transaction_id=y", b"Payment complete"),
+        ("error=cancelled", b"Payment cancelled"),
+        ("error=failed", b"Payment not completed"),
+    ):
+        answer = await shop.ask("GET", f"/embedResult/?{query}", authorization=None)
+        assert answer.status == 200
+        assert words in answer.body
+        assert "frame-ancestors *" in (answer.header("content-security-policy") or "")
 
 
 def test_every_refusal_has_a_shape() -> None:
