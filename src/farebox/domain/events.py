@@ -40,6 +40,7 @@ class EventType(StrEnum):
     OPERATION_IN_DOUBT = "operation.in_doubt"
     OPERATION_REVERSED = "operation.reversed"
     OPERATION_SETTLED = "operation.settled"
+    WEBHOOK_ENDPOINT_PINGED = "webhook_endpoint.pinged"
 
 
 Value = str | int | bool | None

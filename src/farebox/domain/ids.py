@@ -23,6 +23,8 @@ PaymentId = NewType("PaymentId", str)
 OperationId = NewType("OperationId", str)
 EventId = NewType("EventId", str)
 DocumentId = NewType("DocumentId", str)
+WebhookEndpointId = NewType("WebhookEndpointId", str)
+DeliveryId = NewType("DeliveryId", str)
 RequestId = NewType("RequestId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

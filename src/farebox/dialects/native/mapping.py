@@ -17,8 +17,7 @@ from farebox.domain.credentials_on_file import Agreement
 from farebox.domain.customers import Customer
 from farebox.domain.declines import Decline
 from farebox.domain.errors import ErrorCode, InvalidRequest
-from farebox.domain.events import Event
-from farebox.domain.ids import AgreementId, CustomerId, EventId, OperationId, PaymentId
+from farebox.domain.ids import AgreementId, CustomerId, OperationId, PaymentId
 from farebox.domain.instruments import (
     BillingAddress,
     InstrumentKind,
@@ -237,7 +236,8 @@ def _operation_out(operation: Operation) -> wire.OperationOut:
 # --- lists -----------------------------------------------------------------------------------------
 
 
-def _page(query: wire.PageQuery, filters: Mapping[str, str | None]) -> PageRequest:
+def page_request(query: wire.PageQuery, filters: Mapping[str, str | None]) -> PageRequest:
+    """Read which part of a list is asked for."""
     if query.starting_after is not None and query.ending_before is not None:
         raise _invalid("ending_before")
     return PageRequest(
@@ -248,7 +248,7 @@ def _page(query: wire.PageQuery, filters: Mapping[str, str | None]) -> PageReque
     )
 
 
-def _next_url(page: Page[Any], call: Call[NoBody, QueryT], last_id: str | None) -> str | None:
+def next_url(page: Page[Any], call: Call[NoBody, QueryT], last_id: str | None) -> str | None:
     """Give the address of the next page in the direction of this one."""
     query = call.query
     if not page.has_more or last_id is None or query.ending_before is not None:
@@ -421,7 +421,7 @@ def read_payments(call: Call[NoBody, wire.PaymentQuery]) -> commands.ListPayment
         "agreement_id": query.agreement,
         "stored_token_id": query.payment_token,
     }
-    return commands.ListPayments(_page(query, filters), with_operations=query.expand == "operations")
+    return commands.ListPayments(page_request(query, filters), with_operations=query.expand == "operations")
 
 
 _OBJECTS: Mapping[OperationKind, Any] = {
@@ -431,6 +431,11 @@ _OBJECTS: Mapping[OperationKind, Any] = {
 
 
 def write_payment(view: commands.PaymentView, call: AnyCall) -> wire.PaymentOut:
+    """Show a payment with its operations."""
+    return payment_out(view)
+
+
+def payment_out(view: commands.PaymentView) -> wire.PaymentOut:
     """Show a payment with its operations."""
     return _payment_out(view, [_operation_out(operation) for operation in view.operations])
 
@@ -491,7 +496,7 @@ def write_payments(
     is_expanded = call.query.expand == "operations"
     data = [write_payment(view, call) if is_expanded else _payment_out(view, None) for view in page.items]
     return wire.PaymentListOut(
-        data=data, has_more=page.has_more, next_url=_next_url(page, call, data[-1].id if data else None)
+        data=data, has_more=page.has_more, next_url=next_url(page, call, data[-1].id if data else None)
     )
 
 
@@ -521,7 +526,7 @@ def read_stored_tokens(call: Call[NoBody, wire.StoredTokenQuery]) -> commands.Li
     """Read which stored credentials to list."""
     query = call.query
     filters = {"kind": query.kind, "customer_id": query.customer, "agreement_id": query.agreement}
-    return commands.ListStoredTokens(_page(query, filters))
+    return commands.ListStoredTokens(page_request(query, filters))
 
 
 def read_stored_token_update(
@@ -545,6 +550,11 @@ def read_stored_token_deletion(call: Call[NoBody, NoQuery]) -> commands.DeleteSt
 
 
 def write_stored_token(view: commands.StoredTokenView, call: AnyCall) -> wire.StoredTokenOut:
+    """Show a stored credential; its string only where it was just made."""
+    return stored_token_out(view)
+
+
+def stored_token_out(view: commands.StoredTokenView) -> wire.StoredTokenOut:
     """Show a stored credential; its string only where it was just made."""
     token, details = view.token, view.details
     return wire.StoredTokenOut(
@@ -571,7 +581,7 @@ def write_stored_tokens(
     """Show a page of stored credentials."""
     data = [write_stored_token(view, call) for view in page.items]
     return wire.StoredTokenListOut(
-        data=data, has_more=page.has_more, next_url=_next_url(page, call, data[-1].id if data else None)
+        data=data, has_more=page.has_more, next_url=next_url(page, call, data[-1].id if data else None)
     )
 
 
@@ -605,7 +615,9 @@ def read_agreement(call: Call[NoBody, NoQuery]) -> commands.GetAgreement:
 def read_agreements(call: Call[NoBody, wire.AgreementQuery]) -> commands.ListAgreements:
     """Read which agreements to list."""
     query = call.query
-    return commands.ListAgreements(_page(query, {"customer_id": query.customer, "state": query.status}))
+    return commands.ListAgreements(
+        page_request(query, {"customer_id": query.customer, "state": query.status})
+    )
 
 
 def read_agreement_end(call: Call[NoBody, NoQuery]) -> commands.EndAgreement:
@@ -614,6 +626,11 @@ def read_agreement_end(call: Call[NoBody, NoQuery]) -> commands.EndAgreement:
 
 
 def write_agreement(agreement: Agreement, call: AnyCall) -> wire.AgreementOut:
+    """Show an agreement."""
+    return agreement_out(agreement)
+
+
+def agreement_out(agreement: Agreement) -> wire.AgreementOut:
     """Show an agreement."""
     return wire.AgreementOut(
         id=agreement.id,
@@ -634,11 +651,11 @@ def write_agreements(page: Page[Agreement], call: Call[NoBody, wire.AgreementQue
     """Show a page of agreements."""
     data = [write_agreement(agreement, call) for agreement in page.items]
     return wire.AgreementListOut(
-        data=data, has_more=page.has_more, next_url=_next_url(page, call, data[-1].id if data else None)
+        data=data, has_more=page.has_more, next_url=next_url(page, call, data[-1].id if data else None)
     )
 
 
-# --- customers and events --------------------------------------------------------------------------
+# --- customers --------------------------------------------------------------------------
 
 
 def read_customer_in(call: Call[wire.CustomerIn, NoQuery]) -> commands.CreateCustomer:
@@ -661,7 +678,7 @@ def read_customer(call: Call[NoBody, NoQuery]) -> commands.GetCustomer:
 def read_customers(call: Call[NoBody, wire.CustomerQuery]) -> commands.ListCustomers:
     """Read which customers to list."""
     query = call.query
-    return commands.ListCustomers(_page(query, {"reference": query.reference, "email": query.email}))
+    return commands.ListCustomers(page_request(query, {"reference": query.reference, "email": query.email}))
 
 
 def read_customer_update(call: Call[wire.CustomerUpdateIn, NoQuery]) -> commands.UpdateCustomer:
@@ -686,6 +703,11 @@ def read_customer_deletion(call: Call[NoBody, NoQuery]) -> commands.DeleteCustom
 
 def write_customer(customer: Customer, call: AnyCall) -> wire.CustomerOut:
     """Show a customer."""
+    return customer_out(customer)
+
+
+def customer_out(customer: Customer) -> wire.CustomerOut:
+    """Show a customer."""
     return wire.CustomerOut(
         id=customer.id,
         mode=customer.tenant.mode.value,
@@ -703,39 +725,7 @@ def write_customers(page: Page[Customer], call: Call[NoBody, wire.CustomerQuery]
     """Show a page of customers."""
     data = [write_customer(customer, call) for customer in page.items]
     return wire.CustomerListOut(
-        data=data, has_more=page.has_more, next_url=_next_url(page, call, data[-1].id if data else None)
-    )
-
-
-def read_event(call: Call[NoBody, NoQuery]) -> commands.GetEvent:
-    """Read which event to show."""
-    return commands.GetEvent(EventId(call.path["event_id"]))
-
-
-def read_events(call: Call[NoBody, wire.EventQuery]) -> commands.ListEvents:
-    """Read which events to list."""
-    query = call.query
-    return commands.ListEvents(_page(query, {"type": query.type, "object_id": query.subject}))
-
-
-def write_event(event: Event, call: AnyCall) -> wire.EventOut:
-    """Show an event."""
-    return wire.EventOut(
-        id=event.id,
-        type=event.type.value,
-        mode=event.tenant.mode.value,
-        created_at=event.created_at,
-        subject=event.object_id,
-        sequence=event.sequence,
-        data=dict(event.data),
-    )
-
-
-def write_events(page: Page[Event], call: Call[NoBody, wire.EventQuery]) -> wire.EventListOut:
-    """Show a page of events."""
-    data = [write_event(event, call) for event in page.items]
-    return wire.EventListOut(
-        data=data, has_more=page.has_more, next_url=_next_url(page, call, data[-1].id if data else None)
+        data=data, has_more=page.has_more, next_url=next_url(page, call, data[-1].id if data else None)
     )
 
 
