@@ -21,6 +21,7 @@ from farebox.domain.errors import ErrorCode, InvalidRequest, Problem
 from farebox.domain.frozen import frozen
 from farebox.domain.ids import RequestId
 from farebox.domain.tokens import TokenRules
+from farebox.services.callbacks import Callbacks
 from farebox.services.commands import Command
 
 BodyT = TypeVar("BodyT")
@@ -452,6 +453,8 @@ class Dialect:
     write_headers: Callable[[WireRequest | None, RequestId], Sequence[tuple[bytes, bytes]]] | None = None
     """Headers of every answer, beside the request id."""
     idempotency: Idempotency | None = None
+    callbacks: Mapping[str, Callbacks] = field(default_factory=dict[str, Callbacks])
+    """What it tells merchants' servers, by kind of endpoint."""
     error_media_type: bytes = b"application/json"
     request_id_header: bytes = b"request-id"
     """Lower case, as every header name in ASGI."""

@@ -24,6 +24,8 @@ OperationId = NewType("OperationId", str)
 EventId = NewType("EventId", str)
 DocumentId = NewType("DocumentId", str)
 CheckoutSessionId = NewType("CheckoutSessionId", str)
+WebhookEndpointId = NewType("WebhookEndpointId", str)
+DeliveryId = NewType("DeliveryId", str)
 RequestId = NewType("RequestId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -33,7 +33,7 @@ from farebox.domain.errors import (
 from farebox.domain.events import Event, EventType
 from farebox.domain.facts import check_facts
 from farebox.domain.frozen import frozen
-from farebox.domain.ids import AgreementId, OperationId, PaymentId, StoredTokenId
+from farebox.domain.ids import AgreementId, OperationId, PaymentId, StoredTokenId, WebhookEndpointId
 from farebox.domain.instruments import InstrumentSummary, PayerDetails, PaymentInstrument, summary_of
 from farebox.domain.operations import (
     RECOVERY_GRACE_S,
@@ -65,6 +65,7 @@ from farebox.ports.secrets import Secrets, TokenClass
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
+from farebox.services.audience import listen
 from farebox.services.commands import (
     Context,
     FromInstrument,
@@ -280,6 +281,16 @@ class Purchases:
         operation = self._operation(command, plan, payment, claim.reference)
         await uow.payments.insert(payment)
         await uow.operations.insert(operation)
+        if command.callback is not None:
+            await listen(
+                uow,
+                command.callback,
+                tenant=tenant,
+                dialect=context.dialect,
+                object_id=payment.id,
+                endpoint_id=WebhookEndpointId(self._ids.new("we")),
+                now=plan.now,
+            )
         events = [self._ledger.operation_event(operation, payment)]
         if operation.consumes_token:
             reserved = self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, payment, 2)

@@ -12,12 +12,16 @@ from farebox.services.commands import (
     AmendPayment,
     Context,
     GetEvent,
+    GetNotice,
     GetPayment,
     ListEvents,
+    ListNotices,
     ListPayments,
+    Notice,
     PaymentView,
 )
 from farebox.services.idempotency import Claim
+from farebox.services.notices import subject_of
 from farebox.services.views import payment_view
 
 
@@ -106,3 +110,29 @@ class Reporting:
         """List events."""
         tenant = context.principal.tenant
         return await self._storage.read(lambda uow: uow.events.page(tenant, command.page))
+
+    async def notice(self, command: GetNotice, context: Context[Notice], claim: Claim[Notice]) -> Notice:
+        """Show an event with what it is about.
+
+        Raises:
+            NotFound: `event_not_found`.
+        """
+
+        async def work(uow: UnitOfWork) -> Notice:
+            event = await uow.events.find(context.principal.tenant, command.event_id)
+            if event is None:
+                raise NotFound(ErrorCode.EVENT_NOT_FOUND)
+            return Notice(event, await subject_of(uow, event))
+
+        return await self._storage.read(work)
+
+    async def notices(
+        self, command: ListNotices, context: Context[Page[Notice]], claim: Claim[Page[Notice]]
+    ) -> Page[Notice]:
+        """List events with what they are about."""
+
+        async def work(uow: UnitOfWork) -> Page[Notice]:
+            page = await uow.events.page(context.principal.tenant, command.page)
+            return Page([Notice(event, await subject_of(uow, event)) for event in page.items], page.has_more)
+
+        return await self._storage.read(work)

@@ -19,6 +19,7 @@ from farebox.adapters.storage.payments import Payments
 from farebox.adapters.storage.sessions import Sessions
 from farebox.adapters.storage.stored_tokens import StoredTokens
 from farebox.adapters.storage.tokens import SingleUseTokens
+from farebox.adapters.storage.webhooks import Webhooks
 from farebox.ports import storage as port
 from farebox.ports.keys import KeyRepository
 
@@ -48,6 +49,7 @@ class SqlUnitOfWork:
         self.references: port.References = References(connection)
         self.sessions: port.Sessions = Sessions(connection)
         self.checkout_sessions: port.CheckoutSessions = CheckoutSessions(connection)
+        self.webhooks: port.Webhooks = Webhooks(connection)
 
     def begin(self) -> None:
         """Begin a transaction: what was remembered of the last one may be wrong by now."""
