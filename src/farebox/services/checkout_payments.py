@@ -34,6 +34,7 @@ from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
+from farebox.services import audience
 from farebox.services.checkout_books import (
     CheckoutBooks,
     found,
@@ -201,6 +202,7 @@ class CheckoutPayments:
             raise _NothingToPay
         session = replace(session, payment_id=payment.id, attempts=session.attempts + 1)
         session = moved(session, CheckoutEvent.START, now, request_id=attempt.request_id, facts=attempt.note)
+        await audience.follow(uow, tenant, object_id=session.id, next_id=payment.id)
         return await self._books.write(uow, session)
 
     async def follow(

@@ -209,7 +209,16 @@ class AccessTokenView:
     scopes: frozenset[Scope]
 
 
-Subject = PaymentView | StoredTokenView | SingleUseToken | Customer | Agreement | Document | WebhookEndpoint
+Subject = (
+    PaymentView
+    | StoredTokenView
+    | CheckoutSessionView
+    | SingleUseToken
+    | Customer
+    | Agreement
+    | Document
+    | WebhookEndpoint
+)
 
 
 @frozen
@@ -860,6 +869,8 @@ class CreateCheckoutSession(Command[CheckoutSessionView]):
     note: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with the first entry of the session's history."""
     address_of: Callable[[CheckoutSessionId], str] | None = None
+    callback: CallbackUrl | None = None
+    """Who else is told of this session, its payment and what follows it."""
 
 
 @frozen

@@ -8,6 +8,7 @@ from dataclasses import replace
 from farebox.domain.events import Event
 from farebox.domain.ids import (
     AgreementId,
+    CheckoutSessionId,
     CustomerId,
     OperationId,
     PaymentId,
@@ -16,14 +17,16 @@ from farebox.domain.ids import (
     WebhookEndpointId,
 )
 from farebox.ports.storage import UnitOfWork
-from farebox.services.commands import StoredTokenView, Subject
+from farebox.services.commands import CheckoutSessionView, StoredTokenView, Subject
 from farebox.services.views import payment_view
 
 
 def subject_id_of(event: Event) -> str:
-    """Name what an event is about: of an operation its payment."""
+    """Name what an event is about: of an operation its payment; a session stays itself when it is paid."""
     payment_id = event.data.get("payment_id")
-    return payment_id if isinstance(payment_id, str) else event.object_id
+    if isinstance(payment_id, str) and not event.type.startswith("checkout_session."):
+        return payment_id
+    return event.object_id
 
 
 async def subject_of(uow: UnitOfWork, event: Event) -> Subject | None:
@@ -62,6 +65,15 @@ async def _endpoint(uow: UnitOfWork, event: Event) -> Subject | None:
     return await uow.webhooks.find_endpoint(event.tenant, WebhookEndpointId(event.object_id))
 
 
+async def _checkout_session(uow: UnitOfWork, event: Event) -> Subject | None:
+    session = await uow.checkout_sessions.find(event.tenant, CheckoutSessionId(event.object_id))
+    if session is None:
+        return None
+    payment = await uow.payments.find(event.tenant, session.payment_id) if session.payment_id else None
+    view = await payment_view(uow, payment) if payment is not None else None
+    return CheckoutSessionView(session, event.created_at, payment=view)
+
+
 _FINDERS: Mapping[str, Callable[[UnitOfWork, Event], Awaitable[Subject | None]]] = {
     "operation": _payment,
     "payment_token": _stored_token,
@@ -69,4 +81,5 @@ _FINDERS: Mapping[str, Callable[[UnitOfWork, Event], Awaitable[Subject | None]]]
     "customer": _customer,
     "agreement": _agreement,
     "webhook_endpoint": _endpoint,
+    "checkout_session": _checkout_session,
 }

@@ -14,7 +14,7 @@ from farebox.dialects.dintero.names import (
     UNSCHEDULED,
     Product,
 )
-from farebox.dialects.dintero.reading import invalid, missing, object_of, text_of, toggles
+from farebox.dialects.dintero.reading import callback_of, invalid, missing, object_of, text_of, toggles
 from farebox.dialects.dintero.sessions import Draft, draft, payment_facts, terms_of
 from farebox.dialects.dintero.transactions import (
     CHANNEL,
@@ -113,6 +113,7 @@ def _charge(
         reference=found.reference,
         facts=facts,
         payment_facts=payment_facts(facts),
+        callback=callback_of(facts, account_of(call)),
     )
     command = commands.PayNewCheckoutSession(
         session=session,

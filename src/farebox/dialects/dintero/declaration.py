@@ -28,9 +28,11 @@ from farebox.dialects.dintero import (
     profiles,
     session_views,
     sessions,
+    signatures,
     transactions,
     wire,
 )
+from farebox.dialects.dintero.callbacks import CALLBACKS
 from farebox.dialects.dintero.errors import ERRORS, NO_SESSION, write_error
 from farebox.domain.errors import ErrorCode
 from farebox.domain.retry_limits import RetryLimit
@@ -268,6 +270,29 @@ _ADMIN: tuple[AnyRoute, ...] = (
     ),
 )
 
+_SIGNATURE: tuple[AnyRoute, ...] = (
+    Route(
+        "POST",
+        "/v1/admin/signature",
+        wire.Ignored,
+        wire.AnyQuery,
+        signatures.read_creation,
+        signatures.write_signature,
+        summary="Make the secret that signs callbacks, or change it",
+        authentication=access.ADMIN,
+    ),
+    Route(
+        "GET",
+        "/v1/admin/signature",
+        wire.Ignored,
+        wire.AnyQuery,
+        signatures.read_signature,
+        signatures.write_signature,
+        summary="Show the secret that signs callbacks",
+        authentication=access.ADMIN,
+    ),
+)
+
 _VIEW = "/v1/view/{session_id}"
 _PAGES: tuple[AnyRoute, ...] = (
     *pages.PAGE.routes(),
@@ -394,6 +419,7 @@ DINTERO = Dialect(
     ),
     errors=ERRORS,
     write_error=write_error,
+    callbacks=CALLBACKS,
     reading=Reading(
         media_types=frozenset({JSON, b"", b"text/plain"}),
         coerces=True,
@@ -414,6 +440,7 @@ DINTERO = Dialect(
         *_RESOURCES,
         *map(access.under_account, _RESOURCES),
         *_ADMIN,
+        *_SIGNATURE,
         *_PAGES,
         *_SETTLEMENTS,
         *_PICTURES,

@@ -12,6 +12,7 @@ from farebox.dialects.dintero.errors import INVALID
 from farebox.dialects.dintero.wire import Amount
 from farebox.domain.errors import ErrorCode, Problem
 from farebox.domain.facts import Facts
+from farebox.domain.webhooks import CallbackUrl
 
 _AMOUNT_MAX = 2**31 - 1
 """Amounts are int32."""
@@ -113,6 +114,12 @@ def system_headers(headers: Headers) -> Facts:
 def toggles(headers: Headers) -> frozenset[str]:
     """Read which optional behaviours the caller switches on."""
     return listed([headers.get(TOGGLES, b"").decode("latin-1")])
+
+
+def callback_of(facts: Facts, account_id: str) -> CallbackUrl | None:
+    """Read the address that is told of a session; what is empty is none."""
+    url = text_of(object_of(facts, "url"), "callback_url")
+    return CallbackUrl(url, "callback", {"account_id": account_id}) if url else None
 
 
 # --- facts ------------------------------------------------------------------------------------------------

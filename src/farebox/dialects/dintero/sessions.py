@@ -18,6 +18,7 @@ from farebox.dialects.dintero.names import (
     token_id,
 )
 from farebox.dialects.dintero.reading import (
+    callback_of,
     instant_in,
     invalid,
     minor,
@@ -387,6 +388,7 @@ def _session(
         facts=facts,
         payment_facts=payment_facts(facts),
         address_of=lambda session_id: public_id(account_id, session_id),
+        callback=callback_of(facts, account_id),
     )
 
 
