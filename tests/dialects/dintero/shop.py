@@ -34,6 +34,10 @@ class Shop:
     def basic(self) -> str:
         return "Basic " + base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
 
+    @property
+    def api_key(self) -> str:
+        return f"{self.client_id}:{self.client_secret}"
+
     async def ask(
         self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str | None
     ) -> Answer:
