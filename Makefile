@@ -24,6 +24,8 @@ demo: $(VENV)/.runtime ## Start a server to try, on 127.0.0.1 (PORT=8080), with 
 test: $(VENV)/.dev ## Run every test (PYTEST_ARGS=… passes arguments on)
 	@command -v softhsm2-util >/dev/null || \
 		echo "softhsm2 is not installed: the PKCS#11 tests are skipped (apt-get install softhsm2)." >&2
+	@command -v chromium >/dev/null || \
+		echo "Chromium is not installed: the browser tests are skipped (apt-get install chromium)." >&2
 	$(BIN)/python -m pytest --numprocesses auto $(PYTEST_ARGS)
 
 .PHONY: proofs

@@ -228,20 +228,28 @@ def _condition(row: Row) -> str:
     names = {
         "card": "card number",
         "account": "account number",
+        "card_ending": "card number ending in",
         "amount_minor": "`amount_minor`",
+        "amount_to": "to",
         "cvc_value": "`cvc`",
         "line1": "`line1`",
         "line1_prefix": "`line1` beginning with",
         "postal_code": "`postal_code`",
         "currency": "in",
+        "attribute": "attribute",
     }
+    if row.card_prefixes:
+        names["card_ending"] = f"card number beginning with {' or '.join(row.card_prefixes)} and ending in"
     return ", ".join(
         f"{said} `{value}`" for name, said in names.items() if (value := getattr(row, name)) is not None
     )
 
 
 def _effect(row: Row) -> str:
-    said = [row.outcome or ("approved" if row.card and row.avs is None and row.cvc is None else "")]
+    said = [
+        row.outcome
+        or ("approved" if (row.card or row.card_ending) and row.avs is None and row.cvc is None else "")
+    ]
     said.append(f"`{row.reason.value}`" if row.reason else "")
     said.append(f"code `{row.code}`" if row.code else "")
     said.append("declined when the batch closes" if row.settles == "declined" else "")
@@ -249,6 +257,7 @@ def _effect(row: Row) -> str:
     said.append(f"cvc `{row.cvc.value}`" if row.cvc else "")
     said.append({"never": "no answer", "garbled": "an unreadable answer"}.get(row.trouble or "", ""))
     said += [f"a {kind.value} of it is never answered" for kind in row.later]
+    said += [f"a {kind.value} of it is declined, `{one.code}`" for kind, one in row.later_declines.items()]
     said.append(row.note or "")
     return ", ".join(part for part in said if part)
 

@@ -44,6 +44,7 @@ from farebox.adapters.storage.schema import SchemaStatus, migrate, status
 from farebox.adapters.system import SystemClock, SystemRandomness
 from farebox.adapters.telemetry import Metrics, ScrubbedHandler, configure_logging
 from farebox.config.settings import Kek, Settings
+from farebox.dialects.bamboo.declaration import BAMBOO
 from farebox.dialects.dintero.declaration import DINTERO
 from farebox.dialects.engine import Engine
 from farebox.dialects.native.declaration import NATIVE
@@ -71,7 +72,7 @@ from farebox.web.pages import ErrorText, pages, render_page
 from farebox.web.server import Listener, Tls, build_server, open_sockets
 from farebox.worker.loops import Job, Worker
 
-DIALECTS = (NATIVE, DINTERO)
+DIALECTS = (NATIVE, BAMBOO, DINTERO)
 SANDBOX_FILE = "sandbox.sqlite3"
 LOCK_FILE = "server.lock"
 FIRST_MERCHANT = "First merchant"
@@ -297,6 +298,7 @@ def jobs(services: Services) -> tuple[Job, ...]:
         Job("destroy keys", 3600.0, lambda: _destroy_keys(services)),
         Job("ring", 5.0, services.crypto.maintain),
         Job("keys", 2.0, services.crypto.keys.reload),
+        Job("unpaid", 10.0, lambda: _expire_pending(services)),
         Job("gauges", 10.0, lambda: _gauges(services)),
     ]
     if not settings.insecure_demo:
@@ -330,6 +332,16 @@ async def _gauges(services: Services) -> int:
     services.metrics.webhook_backlog(waiting_since, services.clock.now())
     services.metrics.key_ages(services.crypto.key_ages_s())
     return 0
+
+
+async def _expire_pending(services: Services) -> int:
+    """End what payers of test-mode merchants have not completed in time."""
+    expired = 0
+    for merchant in await services.merchants.all():
+        if merchant.mode is Mode.TEST:
+            now = services.clock.now() + merchant.clock_offset
+            expired += await services.use_cases.sandbox.expire_pending(merchant.tenant, now)
+    return expired
 
 
 def _batches(services: Services, every_s: int) -> Job:

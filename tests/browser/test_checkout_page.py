@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import SHOP, Shop, fill_card
 
 from farebox.data import read_text
+from farebox.domain.checkout import ATTEMPTS_MAX
 from farebox.web.locales import LANGUAGES
 
 NewPage = Callable[..., Page]
@@ -192,6 +193,63 @@ def test_a_page_past_its_time_says_so(shop: Shop, new_page: NewPage, inspect: In
     page.goto(shop.origin + "/checkout/" + "0" * 52)
     expect(page.get_by_role("heading", name="We cannot find this page")).to_be_visible()
     inspect(page, "unknown")
+
+
+def test_ten_declined_cards_are_enough(shop: Shop, new_page: NewPage, inspect: Inspect) -> None:
+    """The session has failed; the page says that nothing was taken and leads back."""
+    session = shop.session()
+    page = new_page(java_script_enabled=False)
+    page.goto(session["url"])
+    for _ in range(ATTEMPTS_MAX):
+        page.locator("#number").fill("4000000000000002")
+        page.locator("#expiry").fill("12/34")
+        page.locator("#cvc").fill("123")
+        page.get_by_role("button", name=PAY).click()
+    expect(page.get_by_role("heading", name="Payment not completed")).to_be_visible()
+    assert shop.get(session)["status"] == "failed"
+    inspect(new_page_at(new_page, session["url"]), "failed")
+
+
+def new_page_at(new_page: NewPage, address: str) -> Page:
+    page = new_page()
+    page.goto(address)
+    return page
+
+
+def test_an_order_that_changes_waits_for_its_merchant(
+    shop: Shop, new_page: NewPage, inspect: Inspect
+) -> None:
+    """Locked: the page says why it waits, and goes on by itself."""
+    session = shop.session()
+    shop.write("UPDATE checkout_session SET state = 'locked', lock_id = 'lock_1' WHERE id = ?", session["id"])
+    page = new_page_at(new_page, session["url"])
+    expect(page.get_by_role("heading", name="Your order is being updated")).to_be_visible()
+    inspect(page, "locked")
+    shop.write("UPDATE checkout_session SET state = 'open', lock_id = NULL WHERE id = ?", session["id"])
+    expect(page.get_by_role("button", name=PAY)).to_be_visible()
+
+
+def test_what_was_not_sent_may_be_tried_again(shop: Shop, new_page: NewPage, inspect: Inspect) -> None:
+    """The acquirer is out of reach: with and without scripts the page says that nothing was sent."""
+    session = shop.session()
+    shop.fault(trouble="drop_before_write", operation="purchase", count=2)
+    page = new_page_at(new_page, session["url"])
+    fill_card(page)
+    page.get_by_role("button", name=PAY).click()
+    expect(page.get_by_role("alert")).to_contain_text("Your payment was not sent")
+    inspect(page, "not-sent")
+    plain = new_page(java_script_enabled=False)
+    plain.goto(session["url"])
+    plain.locator("#number").fill("4242424242424242")
+    plain.locator("#expiry").fill("12/34")
+    plain.locator("#cvc").fill("123")
+    plain.get_by_role("button", name=PAY).click()
+    expect(plain.get_by_role("heading", name="Something went wrong")).to_be_visible()
+    plain.get_by_role("link", name="Try again").click()
+    expect(plain.get_by_role("button", name=PAY)).to_be_visible()
+    page.locator("#cvc").press_sequentially("123")
+    page.get_by_role("button", name=PAY).click()
+    page.wait_for_url(BACK)
 
 
 def test_a_card_may_be_stored_without_paying(shop: Shop, new_page: NewPage, inspect: Inspect) -> None:

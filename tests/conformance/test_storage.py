@@ -277,6 +277,45 @@ async def test_a_list_of_several_kinds_is_newest_first(engine) -> None:
     assert await page(after=ids[3], filters=filters) == ([], False)
 
 
+async def test_a_list_may_be_bounded_in_time(engine) -> None:
+    """From an instant on and before another one; the first is in, the last is not."""
+    first = now()
+    bills = [payment(created_at=first + timedelta(hours=hour)) for hour in range(4)]
+    for bill in bills:
+        await engine.storage.write(lambda uow, bill=bill: uow.payments.insert(bill))
+
+    async def between(since: int | None, until: int | None) -> list[str]:
+        page = PageRequest(
+            since=None if since is None else first + timedelta(hours=since),
+            until=None if until is None else first + timedelta(hours=until),
+            filters={"status": "pending"},
+        )
+        found = await engine.storage.read(lambda uow: uow.payments.page(TENANT, page))
+        return [bill.id for bill in reversed(found.items)]
+
+    assert await between(1, 3) == [bills[1].id, bills[2].id]
+    assert await between(None, 1) == [bills[0].id]
+    assert await between(3, None) == [bills[3].id]
+
+
+async def test_an_operation_is_found_between_two_ids(engine) -> None:
+    """The newest one of the owner's; both ends belong to the range."""
+    bill = payment()
+    await engine.storage.write(lambda uow: uow.payments.insert(bill))
+    made = [operation(bill) for _ in range(3)]
+    for one in made:
+        await engine.storage.write(lambda uow, one=one: uow.operations.insert(one))
+
+    async def find(first: str, last: str, tenant=TENANT) -> str | None:
+        found = await engine.storage.read(lambda uow: uow.operations.find_between(tenant, first, last))
+        return found.id if found else None
+
+    assert await find(made[0].id, made[1].id) == made[1].id
+    assert await find(made[0].id, made[0].id) == made[0].id
+    assert await find(made[2].id + "0", made[2].id + "z") is None
+    assert await find(made[0].id, made[2].id, STRANGER) is None
+
+
 async def test_a_reused_reference_is_refused(engine) -> None:
     """The schema's second guard becomes a refusal in domain words, with nothing of the row in it."""
     bill = payment()

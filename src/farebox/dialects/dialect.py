@@ -11,8 +11,8 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
-from urllib.parse import parse_qs
+from typing import Any, Generic, Protocol, TypeVar, cast
+from urllib.parse import parse_qs, quote
 
 import msgspec
 
@@ -356,6 +356,36 @@ class InHeader:
     def repeated(self, route: AnyRoute, path: Mapping[str, str], body: Any) -> Any:
         """Give endpoint, path and body."""
         return [f"{route.method} {route.path}", dict(path), body]
+
+
+@frozen
+class InBody:
+    """The key is a member of the body, unique among all requests of one kind; the rest may differ."""
+
+    name: str
+    """As the route's struct names it."""
+    kind_name: str
+
+    def key(self, request: WireRequest, body: Any) -> str | None:
+        """Give the member as printable ASCII; an empty one is none."""
+        value: object = None
+        if isinstance(body, Mapping):
+            value = cast("Mapping[str, object]", body).get(self.name)
+        return self.key_of(value)
+
+    def key_of(self, value: object) -> str | None:
+        """Give the key that a value of the member stands for, for those who look a payment up by it."""
+        if not isinstance(value, str | int | float) or value == "":
+            return None
+        return quote(str(value), safe=" ")[:255]
+
+    def kind(self, dialect: str, route: AnyRoute) -> str:
+        """Name the kind, the same for every route."""
+        return self.kind_name
+
+    def repeated(self, route: AnyRoute, path: Mapping[str, str], body: Any) -> Any:
+        """Demand nothing but the key."""
+        return None
 
 
 FORM = b"application/x-www-form-urlencoded"

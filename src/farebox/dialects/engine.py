@@ -60,6 +60,7 @@ from farebox.services.ids import Ids
 
 UNMATCHED = "(unmatched)"
 _NO_BODY: Any = NoBody()
+_NOTHING: Mapping[str, str] = {}
 RenderPage = Callable[[PageView], tuple[Sequence[tuple[bytes, bytes]], bytes]]
 """Gives a page's headers, its content type among them, and its bytes."""
 _COMMON_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
@@ -126,6 +127,7 @@ class Engine:
         self._on_error = on_error
         self._render_page = render_page
         self._tree = _tree(dialect.routes, ignores_case=dialect.ignores_path_case)
+        self._known = {(route.method, route.path): route for route in dialect.routes if "{" not in route.path}
 
     async def handle(self, request: WireRequest) -> WireResponse:
         """Answer a request; whatever happens, in the dialect's own shape."""
@@ -226,6 +228,9 @@ class Engine:
             NotFound: `route_not_found`.
             InvalidRequest: `method_not_allowed`.
         """
+        known = self._known.get((request.method, request.path))
+        if known is not None:
+            return known, _NOTHING
         node, values = self._tree, list[str]()
         dialect = self.dialect
         for segment in _segments(request.path, collapses=dialect.collapses_slashes):

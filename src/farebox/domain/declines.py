@@ -65,6 +65,9 @@ class DeclineReason(StrEnum):
     # Bank debits
     MANDATE_INVALID = "mandate_invalid"
     DEBIT_NOT_AUTHORIZED = "debit_not_authorized"
+    # Methods that the payer completes elsewhere
+    NOT_PAID_IN_TIME = "not_paid_in_time"
+    CANCELLED_BY_PAYER = "cancelled_by_payer"
     # Systems
     ISSUER_UNAVAILABLE = "issuer_unavailable"
     PROCESSOR_ERROR = "processor_error"
@@ -126,6 +129,8 @@ ADVICE: Mapping[DeclineReason, Advice] = {
     DeclineReason.REVIEW_NEEDED: Advice.RETRY_LATER,
     DeclineReason.MANDATE_INVALID: Advice.CORRECT_AND_RETRY,
     DeclineReason.DEBIT_NOT_AUTHORIZED: Advice.DO_NOT_RETRY,
+    DeclineReason.NOT_PAID_IN_TIME: Advice.TRY_ANOTHER_INSTRUMENT,
+    DeclineReason.CANCELLED_BY_PAYER: Advice.TRY_ANOTHER_INSTRUMENT,
     DeclineReason.ISSUER_UNAVAILABLE: Advice.RETRY_LATER,
     DeclineReason.PROCESSOR_ERROR: Advice.RETRY_LATER,
     DeclineReason.OTHER: Advice.TRY_ANOTHER_INSTRUMENT,

@@ -87,6 +87,7 @@ class ErrorCode(StrEnum):
     REFERENCE_ALREADY_USED = "reference_already_used"
     NAME_ALREADY_USED = "name_already_used"
     DOCUMENT_STATE_CONFLICT = "document_state_conflict"
+    INSTRUMENT_ALREADY_STORED = "instrument_already_stored"
     CHECKOUT_SESSION_CONFLICT = "checkout_session_conflict"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"
@@ -164,6 +165,7 @@ MESSAGES: Mapping[ErrorCode, str] = {
     ErrorCode.REFERENCE_ALREADY_USED: "The reference has been used for another payment.",
     ErrorCode.NAME_ALREADY_USED: "Something else has this name already.",
     ErrorCode.DOCUMENT_STATE_CONFLICT: "Its state does not allow this, or somebody changed it meanwhile.",
+    ErrorCode.INSTRUMENT_ALREADY_STORED: "The customer has stored this card or account already.",
     ErrorCode.CHECKOUT_SESSION_CONFLICT: "The checkout session's state does not allow this.",
     ErrorCode.IDEMPOTENCY_KEY_REUSED: "The idempotency key was first used with another request.",
     ErrorCode.IDEMPOTENCY_IN_PROGRESS: "The first request with this idempotency key is still running.",
@@ -331,6 +333,7 @@ CLASS_OF: Mapping[ErrorCode, type[FareboxError]] = {
             ErrorCode.REFERENCE_ALREADY_USED,
             ErrorCode.NAME_ALREADY_USED,
             ErrorCode.DOCUMENT_STATE_CONFLICT,
+            ErrorCode.INSTRUMENT_ALREADY_STORED,
             ErrorCode.CHECKOUT_SESSION_CONFLICT,
             ErrorCode.IDEMPOTENCY_KEY_REUSED,
             ErrorCode.IDEMPOTENCY_IN_PROGRESS,

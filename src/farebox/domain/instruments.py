@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 from farebox.domain.bank_accounts import AchAccount, BacsAccount, PadAccount, SepaAccount
@@ -9,7 +10,40 @@ from farebox.domain.cards import Card
 from farebox.domain.frozen import frozen
 
 BankAccount = AchAccount | PadAccount | BacsAccount | SepaAccount
-PaymentInstrument = Card | BankAccount
+
+
+class MethodFamily(StrEnum):
+    """How a payer uses an alternative method."""
+
+    REDIRECT = "redirect"
+    """At a page of a bank or network, to which their browser is sent."""
+    VOUCHER = "voucher"
+    """In cash, with a voucher that carries a code."""
+    TRANSFER = "transfer"
+    """By a bank transfer that carries a reference."""
+    QR = "qr"
+    """By scanning a code."""
+    WALLET = "wallet"
+    """By confirming in an app."""
+
+
+@frozen
+class AlternativeMethod:
+    """What the payer does elsewhere, with an instrument that we never see.
+
+    Such a payment is pending until the payer has paid, given up, or let the time go by.
+    """
+
+    method: str
+    """Which one, in the words of the dialect that offers it."""
+    family: MethodFamily
+    country: str
+    """ISO 3166-1 alpha-2: where it is paid."""
+    expires_at: datetime | None = None
+    """By the merchant's clock: who has not paid by then no longer can."""
+
+
+PaymentInstrument = Card | BankAccount | AlternativeMethod
 
 
 class InstrumentKind(StrEnum):
@@ -20,6 +54,7 @@ class InstrumentKind(StrEnum):
     PAD = "pad"
     BACS = "bacs"
     SEPA = "sepa"
+    ALTERNATIVE = "alternative"
 
 
 @frozen
@@ -41,6 +76,8 @@ class PayerDetails:
 
     holder_name: str | None = None
     billing_address: BillingAddress | None = None
+    token: str | None = None
+    """The stored credential's own string, where its dialect shows it again; sealed with the rest."""
 
 
 @frozen
@@ -56,6 +93,7 @@ class InstrumentSummary:
     bank: str | None = None
     """Routing number, institution and transit, sort code, or the IBAN's country; public facts of a bank."""
     account_type: str | None = None
+    """Of an alternative method: its family."""
 
 
 def summary_of(instrument: PaymentInstrument, *, bin_length: int = 6) -> InstrumentSummary:
@@ -95,4 +133,12 @@ def summary_of(instrument: PaymentInstrument, *, bin_length: int = 6) -> Instrum
         case SepaAccount():
             return InstrumentSummary(
                 kind=InstrumentKind.SEPA, last_four=instrument.last_four, bank=instrument.country
+            )
+        case AlternativeMethod():
+            return InstrumentSummary(
+                kind=InstrumentKind.ALTERNATIVE,
+                last_four="",
+                brand=instrument.method,
+                bank=instrument.country,
+                account_type=instrument.family.value,
             )

@@ -93,13 +93,14 @@ class DeclinePolicy(StrEnum):
 class TokenShape:
     """The form a dialect gives its token strings.
 
-    The characters after the prefix are drawn at random (SEC-16). `alphabet` must contain letters, so
+    The characters between prefix and suffix are drawn at random (SEC-16). `alphabet` must contain letters, so
     that no token can be taken for a card number, and `length` characters must hold 128 bits or more.
     """
 
     prefix: str
     alphabet: str
     length: int
+    suffix: str = ""
 
 
 BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -135,7 +136,7 @@ def draw(alphabet: str, length: int, random_bytes: Callable[[int], bytes]) -> st
 
 def token_string(shape: TokenShape, random_bytes: Callable[[int], bytes]) -> TokenString:
     """Draw a token string in a dialect's shape (SEC-16)."""
-    return TokenString(shape.prefix + draw(shape.alphabet, shape.length, random_bytes))
+    return TokenString(shape.prefix + draw(shape.alphabet, shape.length, random_bytes) + shape.suffix)
 
 
 @frozen
@@ -161,6 +162,8 @@ class TokenRules:
     """Stored tokens' strings are sealed beside their cards, because the protocol shows them again."""
     retry_limits: Mapping[str, RetryLimit] = field(default_factory=dict[str, RetryLimit])
     """By brand: how often a card may be declined without its customer before it is not tried any more."""
+    shows_stored_again: bool = False
+    """A stored credential's string is shown whenever it is read, so it is sealed beside the details."""
 
     def allows_lifetime(self, lifetime_s: int) -> bool:
         """Tell whether a caller may ask for this lifetime."""

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from farebox.domain.access import Mode, Tenant
+from farebox.domain.declines import DeclineReason
 from farebox.domain.frozen import frozen
 from farebox.domain.ids import OperationId
 from farebox.domain.instruments import InstrumentKind, PayerDetails, PaymentInstrument
@@ -146,6 +147,20 @@ class Sandbox(Protocol):
 
     async def close_batch(self, tenant: Tenant, now: datetime) -> tuple[str, ...]:
         """Settle the tenant's open captures, refunds and credits; give their references."""
+        ...
+
+    async def decide_pending(
+        self, tenant: Tenant, reference: str, reason: DeclineReason | None, code: str | None = None
+    ) -> bool:
+        """Be the payer of a pending request: complete it, or not for a reason.
+
+        Returns:
+            False when it was not pending any more.
+        """
+        ...
+
+    async def expire_pending(self, tenant: Tenant, now: datetime) -> tuple[str, ...]:
+        """Decline what its payer has not completed by `now`, the merchant's; give the references."""
         ...
 
     async def ledger(self, tenant: Tenant) -> tuple[Mapping[str, str | int], ...]:

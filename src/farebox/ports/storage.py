@@ -72,6 +72,10 @@ class PageRequest:
     before: str | None = None
     filters: Mapping[str, str] = field(default_factory=dict[str, str])
     """Equality on a closed set of columns which each list names."""
+    since: datetime | None = None
+    """Only what was created at this instant or later, by the merchant's clock."""
+    until: datetime | None = None
+    """Only what was created before this instant."""
 
 
 @frozen
@@ -254,6 +258,10 @@ class Operations(Protocol):
         ...
 
     async def find(self, tenant: Tenant, operation_id: OperationId) -> Operation | None: ...
+
+    async def find_between(self, tenant: Tenant, first: str, last: str) -> Operation | None:
+        """Give the newest operation whose id lies in a range, both ends included."""
+        ...
 
     async def of_payment(self, tenant: Tenant, payment_id: PaymentId) -> Sequence[Operation]:
         """Give a payment's operations in order of creation, at most 1,000."""

@@ -53,7 +53,9 @@ class Access:
         self._clock = clock
         self._ids = ids
         self._randomness = randomness
-        self._remembered: dict[bytes, tuple[float, Principal]] = {}
+        self._remembered: dict[tuple[CredentialUse, str], tuple[float, Principal]] = {}
+        """Credentials that were looked up just now, in the clear as the requests in memory are."""
+        self._forget_at = 0.0
 
     async def authenticate(
         self, credential: str, *, dialect: str, use: CredentialUse = CredentialUse.KEY
@@ -69,18 +71,16 @@ class Access:
             Unauthenticated: `api_key_invalid`, whatever is wrong with it.
             Forbidden: `mode_mismatch` for a live key where live mode is closed.
         """
-        if use is CredentialUse.KEY:
-            mac = self._secrets.api_key_mac(credential)
-        else:
-            mac = self._secrets.session_mac(credential, use)
         now = self._clock.monotonic()
-        known = self._remembered.get(mac)
+        known = self._remembered.get((use, credential))
         if known is None or known[0] < now:
-            principal = await (self._look_up(mac) if use is CredentialUse.KEY else self._look_up_session(mac))
-            if len(self._remembered) >= _REMEMBERED_MAX:
-                self._remembered.clear()
+            if use is CredentialUse.KEY:
+                principal = await self._look_up(self._secrets.api_key_mac(credential))
+            else:
+                principal = await self._look_up_session(self._secrets.session_mac(credential, use))
+            self._forget_outdated(now)
             known = (now + _REMEMBER_S, principal)
-            self._remembered[mac] = known
+            self._remembered[use, credential] = known
         if known[1].dialect != dialect:
             raise Unauthenticated(ErrorCode.API_KEY_INVALID)
         return known[1]
@@ -88,8 +88,19 @@ class Access:
     def forget(self, tenant: Tenant) -> None:
         """Ask the database again for this tenant's keys: its clock or its keys have changed."""
         self._remembered = {
-            mac: known for mac, known in self._remembered.items() if known[1].tenant != tenant
+            presented: known for presented, known in self._remembered.items() if known[1].tenant != tenant
         }
+
+    def _forget_outdated(self, now: float) -> None:
+        """Keep no credential in the clear for much longer than it is believed, nor too many of them."""
+        if now < self._forget_at and len(self._remembered) < _REMEMBERED_MAX:
+            return
+        self._forget_at = now + _REMEMBER_S
+        outdated = [presented for presented, known in self._remembered.items() if known[0] < now]
+        for presented in outdated:
+            del self._remembered[presented]
+        if len(self._remembered) >= _REMEMBERED_MAX:
+            self._remembered.clear()
 
     async def create_key(
         self,

@@ -19,7 +19,7 @@ from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
-from farebox.services.commands import Attempt, Command, Context, Executed, Give, Replayed, Then
+from farebox.services.commands import Attempt, Command, Context, Executed, Give, Mapped, Replayed, Then
 from farebox.services.idempotency import AlreadyClaimed, Claim
 from farebox.services.views import payment_view_of_operation
 
@@ -62,6 +62,8 @@ class Application:
         command = await self._look_first(command, context)
         if isinstance(command, Give):
             return Executed(command.value)
+        if isinstance(command, Mapped):
+            return await self._execute_mapped(cast("Mapped[Any, R]", command), context)
         await self._check_scope(command, context)
         claim = Claim(context, self._secrets, self._clock.now)
         try:
@@ -73,6 +75,19 @@ class Application:
             if record is not None:
                 return await self._repeat(record, context, claim)
         return Executed(result, claim.answer)
+
+    async def _execute_mapped(self, command: Mapped[Any, R], context: Context[R]) -> Executed[R] | Replayed:
+        render, into = context.render, command.into
+        inner: Context[Any] = Context(
+            principal=context.principal,
+            dialect=context.dialect,
+            rules=context.rules,
+            request_id=context.request_id,
+            render=lambda result: render(into(result)),
+            idempotency=context.idempotency,
+        )
+        done = await self.execute(command.act, inner)
+        return Executed(into(done.result), done.answer) if isinstance(done, Executed) else done
 
     async def _look_first(self, command: Command[R], context: Context[R]) -> Command[R]:
         """Run what a chain looks at before it acts; give the command that acts."""

@@ -348,12 +348,12 @@ class Checkout:
         payment = await self._storage.read(find)
         if payment is None:
             return False
-        if payment.status is not PaymentStatus.VOIDED:
+        if payment.status is PaymentStatus.AUTHORIZED:
             inner, inert = payment_context(context, self._secrets, self._clock)
             command = FollowUp(payment.id, OperationKind.VOID)
-            voided = await self._follow_ups.follow_up(command, inner, inert)
-            if voided.payment.status is not PaymentStatus.VOIDED:
-                raise Conflict(ErrorCode.CHECKOUT_SESSION_CONFLICT)
+            payment = (await self._follow_ups.follow_up(command, inner, inert)).payment
+        if payment.status is not PaymentStatus.VOIDED:
+            raise Conflict(ErrorCode.CHECKOUT_SESSION_CONFLICT)
         return True
 
 

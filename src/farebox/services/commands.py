@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 from farebox.domain.access import Principal, Scope
 from farebox.domain.checkout import CheckoutSession, CheckoutTerms
 from farebox.domain.credentials_on_file import Agreement
 from farebox.domain.customers import Customer
+from farebox.domain.declines import DeclineReason
 from farebox.domain.documents import Document
 from farebox.domain.events import Event
 from farebox.domain.facts import Facts
@@ -27,6 +28,7 @@ from farebox.domain.ids import (
     DeliveryId,
     DocumentId,
     EventId,
+    Numbering,
     OperationId,
     PaymentId,
     RequestId,
@@ -80,6 +82,15 @@ class Attempt(Command[R | None], Generic[R]):
 
     scope: ClassVar[Scope | None] = None
     command: Command[R]
+
+
+@frozen
+class Mapped(Command[R], Generic[Q, R]):
+    """Act, then answer with something made of the result and of what was looked at before."""
+
+    scope: ClassVar[Scope | None] = None
+    act: Command[Q]
+    into: Callable[[Q], R]
 
 
 @frozen
@@ -360,6 +371,18 @@ class SaveCredential:
 
 
 @frozen
+class VisitorPage:
+    """A page for the payer of this payment; its address holds a visitor's credential.
+
+    The string is kept with the payment's facts under `session`, because protocols show the address
+    whenever the payment is read: what it opens must be harmless to whoever reads the database.
+    """
+
+    prefix: str
+    lifetime: timedelta
+
+
+@frozen
 class Pay(Command[PaymentView]):
     """Open a payment.
 
@@ -379,6 +402,9 @@ class Pay(Command[PaymentView]):
     also_save: Sequence[SaveCredential] = ()
     """More credentials for the same instrument; needs `save`."""
     customer_id: CustomerId | None = None
+    new_customer: CreateCustomer | None = None
+    """Store this customer together with the payment, as whose it counts."""
+    visitor_page: VisitorPage | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with it; never card data."""
@@ -408,6 +434,8 @@ class FollowUp(Command[PaymentView]):
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with it; never card data."""
+    releases_rest: bool = False
+    """Of a capture: void what it leaves uncaptured, by an operation of its own."""
     unique_reference: UniqueReference | None = None
     """Refuse the reference when it was used in this scope and its time is not over."""
 
@@ -430,6 +458,24 @@ class GetPayment(Command[PaymentView]):
 
 
 @frozen
+class GetOperation(Command[PaymentView]):
+    """Show the payment that an operation belongs to, and which operation that is."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    operation_id: OperationId
+
+
+@frozen
+class GetPaymentByKey(Command[PaymentView]):
+    """Show the payment that was made under an idempotency key, while the key is remembered."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    kind: str
+    """The kind of request the key belongs to."""
+    key: str
+
+
+@frozen
 class ListPayments(Command[Page[PaymentView]]):
     """List payments, newest first; filters as in `ports.storage.Payments.page`."""
 
@@ -448,6 +494,8 @@ class StoreCredential(Command[StoredTokenView]):
     scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
     source: FromSingleUseToken | FromInstrument
     kind: StoredTokenKind = StoredTokenKind.PAYMENT_TOKEN
+    is_unique: bool = False
+    """Refuse an instrument that the customer has stored already."""
     customer_id: CustomerId | None = None
     agreement_id: AgreementId | None = None
     network_transaction_id: str | None = None
@@ -473,6 +521,8 @@ class ListStoredTokens(Command[Page[StoredTokenView]]):
     scope: ClassVar[Scope | None] = Scope.TOKENS_READ
     page: PageRequest
     with_deleted: bool = False
+    with_details: bool = False
+    """Opens the payer's details of each."""
 
 
 @frozen
@@ -561,6 +611,8 @@ class CreateCustomer(Command[Customer]):
     name: str | None = None
     email: str | None = None
     phone: str | None = None
+    has_unique_email: bool = False
+    """Refuse an e-mail address that another customer of the merchant has."""
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with it; never card data."""
@@ -602,6 +654,16 @@ class DeleteCustomer(Command[Customer]):
 
     scope: ClassVar[Scope | None] = Scope.CUSTOMERS_WRITE
     customer_id: CustomerId
+
+
+@frozen
+class FindNumbered(Command[str]):
+    """Find the id of the thing that has a number; `prefix` names what kind of thing it is."""
+
+    scope: ClassVar[Scope | None] = Scope.PAYMENTS_READ
+    prefix: Literal["pay", "op", "cus", "pt"]
+    numbering: Numbering
+    number: int
 
 
 @frozen
@@ -1015,6 +1077,18 @@ class ClearFaults(Command[None]):
     """Forget the tenant's scripted trouble."""
 
     scope: ClassVar[Scope | None] = Scope.SANDBOX_WRITE
+
+
+@frozen
+class DecidePending(Command[PaymentView]):
+    """Be the payer of a pending payment: complete it, or not for a reason; a decided one stays as it is."""
+
+    scope: ClassVar[Scope | None] = Scope.SANDBOX_WRITE
+    payment_id: PaymentId
+    reason: DeclineReason | None = None
+    """None completes it."""
+    code: str | None = None
+    """The acquirer's own code for the reason."""
 
 
 @frozen

@@ -96,7 +96,7 @@ class Credentials:
 
         Raises:
             Conflict: the token cannot be spent; `token_class_mismatch` for a recurrence token without
-                agreement.
+                agreement; `instrument_already_stored`.
             NotFound: no such token, customer or agreement.
         """
         self._durability.require()
@@ -110,6 +110,8 @@ class Credentials:
         sealed = fingerprint = None
         if opened is not None:
             instrument, details = opened
+            if context.rules.shows_stored_again:
+                details = replace(details, token=string)
             sealed = self._vaulting.seal_reusable(
                 instrument,
                 details,
@@ -126,6 +128,10 @@ class Credentials:
             if opened is None or sealed is None or fingerprint is None:
                 raise NotFound(ErrorCode.TOKEN_NOT_FOUND, param="single_use_token")
             await self._check_links(uow, tenant, command)
+            if command.is_unique and await uow.stored_tokens.find_by_fingerprint(
+                tenant, fingerprint, command.customer_id
+            ):
+                raise Conflict(ErrorCode.INSTRUMENT_ALREADY_STORED)
             token = StoredToken(
                 id=token_id,
                 tenant=tenant,
@@ -282,12 +288,16 @@ class Credentials:
         context: Context[Page[StoredTokenView]],
         claim: Claim[Page[StoredTokenView]],
     ) -> Page[StoredTokenView]:
-        """List stored credentials, without the payer's sealed details."""
+        """List stored credentials, without the payer's sealed details unless they are asked for."""
         tenant = context.principal.tenant
         page = await self._storage.read(
             lambda uow: uow.stored_tokens.page(tenant, command.page, with_deleted=command.with_deleted)
         )
-        return Page([StoredTokenView(token) for token in page.items], page.has_more)
+        if not command.with_details:
+            return Page([StoredTokenView(token) for token in page.items], page.has_more)
+        await self._vaulting.prepare(tenant)
+        views = [StoredTokenView(token, self._vaulting.details_of_stored(token)) for token in page.items]
+        return Page(views, page.has_more)
 
     async def update(
         self,

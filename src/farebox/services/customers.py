@@ -40,7 +40,11 @@ class Customers:
     async def create(
         self, command: CreateCustomer, context: Context[Customer], claim: Claim[Customer]
     ) -> Customer:
-        """Store a customer."""
+        """Store a customer.
+
+        Raises:
+            Conflict: `name_already_used` for an e-mail address that must be unique and is not.
+        """
         customer = Customer(
             id=CustomerId(self._ids.new("cus")),
             tenant=context.principal.tenant,
@@ -56,6 +60,10 @@ class Customers:
 
         async def work(uow: UnitOfWork) -> None:
             await claim.begin(uow)
+            if command.has_unique_email and customer.email is not None:
+                same = PageRequest(limit=1, filters={"email": customer.email})
+                if (await uow.customers.page(customer.tenant, same)).items:
+                    raise Conflict(ErrorCode.NAME_ALREADY_USED, param="email")
             await uow.customers.insert(customer)
             await uow.events.append((event,))
             await claim.finish(uow, customer)

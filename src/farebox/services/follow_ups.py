@@ -88,6 +88,9 @@ class FollowUps:
     ) -> PaymentView:
         """Move part or all of a payment; what the processor declines moves nothing.
 
+        A capture that releases the rest is followed by a void of it. Should that fail, the rest stays open
+        as after any partial capture, and may be voided or captured later.
+
         Raises:
             NotFound: `payment_not_found` or `operation_not_found`.
             Conflict: `payment_state_conflict`.
@@ -96,6 +99,22 @@ class FollowUps:
             Unavailable: nothing was sent, or `commit_unknown`.
         """
         self._durability.require()
+        view = await self._follow_up(command, context, claim)
+        captured = view.operation
+        if (
+            command.releases_rest
+            and captured is not None
+            and captured.state is OperationState.APPROVED
+            and view.payment.capturable_minor
+        ):
+            rest = FollowUp(command.payment_id, OperationKind.VOID)
+            released = await self._follow_up(rest, context, claim.without_key())
+            view = replace(released, operation=captured)
+        return view
+
+    async def _follow_up(
+        self, command: FollowUp, context: Context[PaymentView], claim: Claim[PaymentView]
+    ) -> PaymentView:
         operation_id = OperationId(self._ids.new("op"))
         now = self._clock.now()
         deadline = self._clock.monotonic() + SEND_WITHIN_S

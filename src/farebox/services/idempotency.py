@@ -7,6 +7,7 @@ claimed and answered together with what it stands for. Without a key every step 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -34,6 +35,7 @@ class Claim(Generic[R]):
 
     def __init__(self, context: Context[R], secrets: Secrets, now: Callable[[], datetime]) -> None:
         """Bind to a request."""
+        self._context = context
         self._request = context.idempotency
         self._tenant = context.principal.tenant
         self._render = context.render
@@ -51,6 +53,10 @@ class Claim(Generic[R]):
     def reference(self) -> str | None:
         """Give a processor reference derived from the key, so that a restored database repeats it."""
         return f"k{self._mac[:16].hex()}" if self._request else None
+
+    def without_key(self) -> Claim[R]:
+        """Give an inert claim, for what the request does beside what its key stands for."""
+        return Claim(replace(self._context, idempotency=None), self._secrets, self._now)
 
     async def begin(self, uow: UnitOfWork, operation_id: OperationId | None = None) -> None:
         """Claim the key in this transaction.

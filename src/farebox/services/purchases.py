@@ -18,10 +18,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from farebox.domain.access import Tenant
+from farebox.domain.access import AccessSession, CredentialUse, Principal, Scope, Tenant
 from farebox.domain.bank_accounts import BacsAccount, SepaAccount, check_mandate
 from farebox.domain.cards import Card, parse_cvc
 from farebox.domain.credentials_on_file import Agreement, AgreementState, check_use
+from farebox.domain.customers import Customer
 from farebox.domain.declines import Advice, Decline, DeclineReason
 from farebox.domain.errors import (
     Conflict,
@@ -33,7 +34,15 @@ from farebox.domain.errors import (
 from farebox.domain.events import Event, EventType
 from farebox.domain.facts import check_facts
 from farebox.domain.frozen import frozen
-from farebox.domain.ids import AgreementId, OperationId, PaymentId, StoredTokenId, WebhookEndpointId
+from farebox.domain.ids import (
+    AgreementId,
+    ApiKeyId,
+    CustomerId,
+    OperationId,
+    PaymentId,
+    StoredTokenId,
+    WebhookEndpointId,
+)
 from farebox.domain.instruments import InstrumentSummary, PayerDetails, PaymentInstrument, summary_of
 from farebox.domain.operations import (
     RECOVERY_GRACE_S,
@@ -271,8 +280,8 @@ class Purchases:
         credential = await self._credential(uow, command, context, plan)
         if credential.summary.kind not in plan.processor.capabilities.instruments:
             raise InvalidRequest(ErrorCode.INSTRUMENT_UNSUPPORTED, param="source")
-        if command.customer_id and await uow.customers.find(tenant, command.customer_id) is None:
-            raise NotFound(ErrorCode.CUSTOMER_NOT_FOUND, param="customer")
+        command = await self._with_customer(uow, command, plan, context.principal)
+        command = await self._with_visitor_page(uow, command, plan, context)
         agreement_id = command.save.agreement_id if command.save else None
         if agreement_id and await uow.agreements.find(tenant, agreement_id) is None:
             raise NotFound(ErrorCode.AGREEMENT_NOT_FOUND, param="agreement")
@@ -330,6 +339,56 @@ class Purchases:
         if not is_exhausted([(one.state, one.created_at, one.decline) for one in tried], limit, now):
             return None
         return Declined(Decline(DeclineReason.VELOCITY_EXCEEDED, Advice.DO_NOT_RETRY))
+
+    async def _with_customer(self, uow: UnitOfWork, command: Pay, plan: _Plan, principal: Principal) -> Pay:
+        """Check that the customer is there, or store the one that comes with the payment."""
+        new = command.new_customer
+        if new is None:
+            if (
+                command.customer_id
+                and await uow.customers.find(principal.tenant, command.customer_id) is None
+            ):
+                raise NotFound(ErrorCode.CUSTOMER_NOT_FOUND, param="customer")
+            return command
+        customer = Customer(
+            id=CustomerId(self._ids.new("cus")),
+            tenant=principal.tenant,
+            created_at=plan.now + principal.clock_offset,
+            reference=new.reference,
+            name=new.name,
+            email=new.email,
+            phone=new.phone,
+            metadata=new.metadata,
+            facts=check_facts(new.facts),
+        )
+        await uow.customers.insert(customer)
+        event = self._ids.event(
+            EventType.CUSTOMER_CREATED, customer.tenant, customer.id, at=plan.now, sequence=1, data={}
+        )
+        await uow.events.append((event,))
+        return replace(command, customer_id=customer.id)
+
+    async def _with_visitor_page(
+        self, uow: UnitOfWork, command: Pay, plan: _Plan, context: Context[PaymentView]
+    ) -> Pay:
+        """Open a visitor's session for the payment's page and note its address with the payment."""
+        page = command.visitor_page
+        if page is None:
+            return command
+        string = page.prefix + str(self._ids.uuid())
+        session = AccessSession(
+            mac=self._secrets.session_mac(string, CredentialUse.VISITOR),
+            tenant=context.principal.tenant,
+            key_id=ApiKeyId(""),
+            use=CredentialUse.VISITOR,
+            dialect=context.dialect,
+            scopes=frozenset({Scope.PAYMENTS_READ, Scope.SANDBOX_WRITE}),
+            created_at=plan.now,
+            expires_at=plan.now + page.lifetime,
+            attributes={"payment_id": plan.payment_id},
+        )
+        await uow.sessions.insert(session)
+        return replace(command, facts={**command.facts, "session": string})
 
     async def _credential(
         self, uow: UnitOfWork, command: Pay, context: Context[PaymentView], plan: _Plan
@@ -613,6 +672,8 @@ class Purchases:
         recurrence = save.kind is StoredTokenKind.RECURRENCE_TOKEN
         token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[save.kind]))
         string = self._ids.token(context.rules.stored_shapes[save.kind.value])
+        if context.rules.shows_stored_again:
+            payer = replace(payer, token=string)
         linked = outcome.network_transaction_id if isinstance(outcome, Approved) else None
         agreement = None
         if recurrence and save.agreement_id is None:

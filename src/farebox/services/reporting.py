@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from farebox.domain.access import Tenant
 from farebox.domain.errors import ErrorCode, NotFound
 from farebox.domain.events import Event
 from farebox.domain.facts import check_facts
-from farebox.ports.storage import Page, Storage, UnitOfWork
+from farebox.ports.secrets import Secrets
+from farebox.ports.storage import Page, PageRequest, Storage, UnitOfWork
 from farebox.services.commands import (
     AmendPayment,
     Context,
+    FindNumbered,
     GetEvent,
     GetNotice,
+    GetOperation,
     GetPayment,
+    GetPaymentByKey,
     ListEvents,
     ListNotices,
     ListPayments,
@@ -22,15 +27,23 @@ from farebox.services.commands import (
 )
 from farebox.services.idempotency import Claim
 from farebox.services.notices import subject_of
-from farebox.services.views import payment_view
+from farebox.services.views import payment_view, payment_view_of_operation
+
+_NOT_FOUND = {
+    "pay": ErrorCode.PAYMENT_NOT_FOUND,
+    "op": ErrorCode.OPERATION_NOT_FOUND,
+    "cus": ErrorCode.CUSTOMER_NOT_FOUND,
+    "pt": ErrorCode.PAYMENT_TOKEN_NOT_FOUND,
+}
 
 
 class Reporting:
     """Shows what is stored."""
 
-    def __init__(self, storage: Storage) -> None:
-        """Take the database."""
+    def __init__(self, storage: Storage, secrets: Secrets) -> None:
+        """Take the database, and what digests idempotency keys."""
         self._storage = storage
+        self._secrets = secrets
 
     async def payment(
         self, command: GetPayment, context: Context[PaymentView], claim: Claim[PaymentView]
@@ -72,6 +85,62 @@ class Reporting:
             return view
 
         return await self._storage.write(work)
+
+    async def operation(
+        self, command: GetOperation, context: Context[PaymentView], claim: Claim[PaymentView]
+    ) -> PaymentView:
+        """Show the payment that an operation belongs to.
+
+        Raises:
+            NotFound: `operation_not_found`.
+        """
+
+        async def work(uow: UnitOfWork) -> PaymentView:
+            operation = await uow.operations.find(context.principal.tenant, command.operation_id)
+            if operation is None:
+                raise NotFound(ErrorCode.OPERATION_NOT_FOUND)
+            return await payment_view_of_operation(uow, operation)
+
+        return await self._storage.read(work)
+
+    async def payment_by_key(
+        self, command: GetPaymentByKey, context: Context[PaymentView], claim: Claim[PaymentView]
+    ) -> PaymentView:
+        """Show the payment that was made under an idempotency key.
+
+        Raises:
+            NotFound: `payment_not_found` when the key is unknown or no longer remembered.
+        """
+        tenant = context.principal.tenant
+        mac = self._secrets.idempotency_mac(command.key, command.kind, tenant)
+
+        async def work(uow: UnitOfWork) -> PaymentView:
+            record = await uow.idempotency.find(tenant, command.kind, mac)
+            operation_id = record.operation_id if record else None
+            operation = await uow.operations.find(tenant, operation_id) if operation_id else None
+            if operation is None:
+                raise NotFound(ErrorCode.PAYMENT_NOT_FOUND)
+            return await payment_view_of_operation(uow, operation)
+
+        return await self._storage.read(work)
+
+    async def find_numbered(self, command: FindNumbered, context: Context[str], claim: Claim[str]) -> str:
+        """Find the id that has a number.
+
+        Raises:
+            NotFound: naming the kind of thing that there is none of.
+        """
+        bounds = command.numbering.range_of(command.prefix, command.number)
+        found = None
+        if bounds is not None:
+            first, last = bounds
+            tenant = context.principal.tenant
+            found = await self._storage.read(
+                lambda uow: _newest_between(uow, tenant, command.prefix, first, last)
+            )
+        if found is None:
+            raise NotFound(_NOT_FOUND[command.prefix])
+        return found
 
     async def payments(
         self,
@@ -136,3 +205,20 @@ class Reporting:
             return Page([Notice(event, await subject_of(uow, event)) for event in page.items], page.has_more)
 
         return await self._storage.read(work)
+
+
+async def _newest_between(uow: UnitOfWork, tenant: Tenant, prefix: str, first: str, last: str) -> str | None:
+    """Give the newest id in a range, both ends included."""
+    if prefix == "op":
+        operation = await uow.operations.find_between(tenant, first, last)
+        return operation.id if operation else None
+    # A list continues below its cursor; nothing lies between an id and the same id with one character more.
+    page = PageRequest(limit=1, after=f"{last}0")
+    match prefix:
+        case "pay":
+            rows = (await uow.payments.page(tenant, page)).items
+        case "cus":
+            rows = (await uow.customers.page(tenant, page)).items
+        case _:
+            rows = (await uow.stored_tokens.page(tenant, page)).items
+    return rows[0].id if rows and rows[0].id >= first else None

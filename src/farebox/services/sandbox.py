@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from farebox.domain.access import Mode, Principal, Tenant
 from farebox.domain.audit import AuditAction, AuditEntry
 from farebox.domain.errors import ErrorCode, Forbidden, InvalidRequest, NotFound
 from farebox.domain.events import Event, EventType
-from farebox.domain.operations import Operation
+from farebox.domain.operations import Operation, OperationState
 from farebox.ports.processors import Fault, Sandbox
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock
@@ -22,11 +22,14 @@ from farebox.services.commands import (
     ClockView,
     CloseBatch,
     Context,
+    DecidePending,
     MoveClock,
+    PaymentView,
 )
 from farebox.services.idempotency import AlreadyClaimed, Claim
 from farebox.services.ids import Ids
 from farebox.services.recovery import Recovery
+from farebox.services.views import payment_view
 
 FORWARD_MAX = timedelta(days=3660)
 _PENDING_AT_ONCE = 500
@@ -84,6 +87,7 @@ class SandboxCommands:
 
         view = await self._storage.write(work)
         self._clock_moved(tenant)
+        await self.expire_pending(tenant, view.now)
         return view
 
     async def add_fault(self, command: AddFault, context: Context[Fault], claim: Claim[Fault]) -> Fault:
@@ -110,6 +114,43 @@ class SandboxCommands:
             Forbidden: `mode_mismatch`.
         """
         await self._sandbox.clear_faults(_tenant(context.principal))
+
+    async def decide_pending(
+        self, command: DecidePending, context: Context[PaymentView], claim: Claim[PaymentView]
+    ) -> PaymentView:
+        """Be the payer of a pending payment, and take over what came of it.
+
+        Raises:
+            NotFound: `payment_not_found`.
+            Forbidden: `mode_mismatch`.
+        """
+        tenant = _tenant(context.principal)
+
+        async def find(uow: UnitOfWork) -> PaymentView:
+            payment = await uow.payments.find(tenant, command.payment_id)
+            if payment is None:
+                raise NotFound(ErrorCode.PAYMENT_NOT_FOUND)
+            return await payment_view(uow, payment)
+
+        view = await self._storage.read(find)
+        opening = view.operations[0]
+        if opening.state is OperationState.PENDING:
+            await self._storage.write(lambda uow: self._audit(uow, context, "payer"))
+            reference = opening.processor_reference
+            await self._sandbox.decide_pending(tenant, reference, command.reason, command.code)
+            await self._recovery.settle(opening)
+            view = await self._storage.read(find)
+        return view
+
+    async def expire_pending(self, tenant: Tenant, now: datetime) -> int:
+        """Take over what payers have not completed by the merchant's `now`; give how many."""
+        expired = set(await self._sandbox.expire_pending(tenant, now))
+        if expired:
+            pending = await self._storage.read(lambda uow: uow.operations.pending(tenant, _PENDING_AT_ONCE))
+            for operation in pending:
+                if operation.processor_reference in expired:
+                    await self._recovery.settle(operation)
+        return len(expired)
 
     async def close_batch(
         self, command: CloseBatch, context: Context[BatchView], claim: Claim[BatchView]

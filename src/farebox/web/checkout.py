@@ -14,6 +14,7 @@ from farebox.data import read_text
 from farebox.dialects.codec import encode
 from farebox.domain.access import Mode
 from farebox.domain.checkout import CheckoutState, SaveChoice
+from farebox.domain.errors import ErrorCode
 from farebox.domain.operations import OperationKind, OperationState
 from farebox.services.commands import CheckoutSessionView
 from farebox.web.assets import asset
@@ -33,6 +34,8 @@ _ENDS: Mapping[CheckoutState, tuple[str, str]] = {
     CheckoutState.EXPIRED: ("expired_title", "expired_text"),
 }
 """What the page says of a session that cannot be paid now."""
+_UNSURE = frozenset({ErrorCode.COMMIT_UNKNOWN, ErrorCode.INTERNAL_ERROR})
+"""Refusals after which a payment may have been sent: nobody is told that it was not."""
 
 
 def draw_checkout(environment: Environment, values: Mapping[str, Any]) -> Drawn:
@@ -71,10 +74,11 @@ def draw_checkout(environment: Environment, values: Mapping[str, Any]) -> Drawn:
 def draw_problem(environment: Environment, values: Mapping[str, Any]) -> Drawn:
     """Draw a refusal: there is no such page, or nothing could be sent just now."""
     texts = texts_for(values["language"], accepts=values["accepts"])
-    kind = "unknown" if values["is_unknown"] else "problem"
+    kind = "unknown" if values["is_unknown"] else "paying" if values["code"] in _UNSURE else "problem"
     title, text = texts(f"{kind}_title"), texts(f"{kind}_text")
     if values["for_script"]:
-        return _headers(_JSON), encode({"state": kind, "message": f"{title}. {text}", "problems": {}})
+        message = f"{title}. {text}"
+        return _headers(_JSON), encode({"state": kind, "location": None, "message": message, "problems": {}})
     template = environment.get_template("checkout_problem.html")
     page = template.render(
         t=texts,

@@ -77,8 +77,38 @@ class Answering(Protocol):
         ...
 
 
+class Departures:
+    """Sends what one turn of the event loop answered when the turn is over.
+
+    Every packet wakes its reader and runs the kernel's network code, after which Python's own code has to
+    come back into the processor's caches: to answer first and to send then costs a look a quarter less.
+    """
+
+    def __init__(self) -> None:
+        """Have nothing to send."""
+        self._waiting: list[tuple[asyncio.Transport, bytes, bool]] = []
+
+    def send(self, transport: asyncio.Transport, answer: bytes, *, is_last: bool) -> None:
+        """Send an answer soon, and close its connection behind it if it is the last one."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._send_all)
+        self._waiting.append((transport, answer, is_last))
+
+    def _send_all(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for transport, answer, is_last in waiting:
+            transport.write(answer)
+            if is_last:
+                transport.close()
+
+
 async def _exchange(
-    app: Answering, cycle: RequestResponseCycle, scope: Any, receive: Any, send: object
+    app: Answering,
+    departures: Departures,
+    cycle: RequestResponseCycle,
+    scope: Any,
+    receive: Any,
+    send: object,
 ) -> None:
     """Answer one request in one piece, as far as it came in one.
 
@@ -92,11 +122,14 @@ async def _exchange(
     if cycle.flow.write_paused:
         await cycle.flow.drain()
     if not cycle.disconnected:
-        _write(cycle, response)
+        answer = _render(cycle, response)
+        cycle.response_started = cycle.response_complete = True
+        departures.send(cycle.transport, answer, is_last=not cycle.keep_alive)
+        cycle.on_response()
 
 
-def _write(cycle: RequestResponseCycle, response: WireResponse) -> None:
-    """Write an answer whole, and end the exchange as uvicorn does."""
+def _render(cycle: RequestResponseCycle, response: WireResponse) -> bytes:
+    """Write an answer as it goes over the wire, and note whether its connection goes on."""
     headers = [*cycle.default_headers, *response.headers]
     if response.status != 204:
         headers.append((b"content-length", b"%d" % len(response.body)))
@@ -108,12 +141,7 @@ def _write(cycle: RequestResponseCycle, response: WireResponse) -> None:
     head = STATUS_LINE[response.status] + b"".join(lines)
     if head.count(b"\n") != len(headers) + 1:
         raise ValueError("a header holds a line break")
-    cycle.response_started = cycle.response_complete = True
-    body = b"" if cycle.scope["method"] == "HEAD" else response.body
-    cycle.transport.write(head + b"\r\n" + body)
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    cycle.on_response()
+    return head + b"\r\n" + (b"" if cycle.scope["method"] == "HEAD" else response.body)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -123,6 +151,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     limits: Limits
+    departures: Departures
     head_since: float | None = None
     idle_since: float | None = None
     head_received = 0
@@ -161,7 +190,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        super()._start_asgi_task(cycle, partial(_exchange, app, cycle))
+        super()._start_asgi_task(cycle, partial(_exchange, app, self.departures, cycle))
 
     def on_response_complete(self) -> None:
         """Go on with a request that was sent ahead, or begin to wait for one."""
@@ -173,6 +202,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self.idle_since = self.loop.time()
+
+    def shutdown(self) -> None:
+        """End when what this turn answered is sent."""
+        self.loop.call_soon(super().shutdown)
 
     def is_overdue(self, now: float) -> bool:
         """Tell whether its caller has let it wait too long, for a head or for another request."""
@@ -219,7 +252,9 @@ class FareboxServer(Server):
 def build_server(app: Answering, *, limits: Limits, tls: Tls | None) -> FareboxServer:
     """Put the application on uvicorn."""
     server: FareboxServer
-    protocol: type[BoundedProtocol] = type("Protocol", (BoundedProtocol,), {"limits": limits})
+    protocol: type[BoundedProtocol] = type(
+        "Protocol", (BoundedProtocol,), {"limits": limits, "departures": Departures()}
+    )
 
     async def sweep() -> None:
         """Close connections whose caller takes too long."""

@@ -63,7 +63,12 @@ async def act(shop: Shop, step: dict[str, Any], kept: Kept) -> None:
 async def test_case(running: Any, path: Path) -> None:
     """The dialect answers what its documentation says, in every field."""
     shop = await open_shop(running)
-    kept = {"account": shop.account, "client_id": shop.client_id, "basic": shop.basic, "api_key": shop.api_key}
+    kept = {
+        "account": shop.account,
+        "client_id": shop.client_id,
+        "basic": shop.basic,
+        "api_key": shop.api_key,
+    }
     for number, step in enumerate(load_case(path)["steps"]):
         if "send" not in step:
             await act(shop, step, kept)

@@ -151,6 +151,7 @@ ELSEWHERE = {
     "account_forbidden": "for dialects that name the account in the path",
     "document_not_found": "for dialects that keep documents",
     "document_state_conflict": "for dialects that keep documents",
+    "instrument_already_stored": "for dialects that store an instrument once",
     "name_already_used": "for dialects that keep documents",
     "card_brand_unsupported": "for dialects that list the brands they take",
 }

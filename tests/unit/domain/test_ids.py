@@ -6,6 +6,7 @@ import pytest
 
 from farebox.domain.ids import (
     ID_ENTROPY,
+    Numbering,
     base32,
     base58,
     has_shape,
@@ -122,3 +123,40 @@ def test_what_is_no_base58_id_is_nothing() -> None:
     for text in ("", "1" * 21, "1" * 23, "1" * 21 + "0", "1" * 21 + "l", "z" * 22):
         assert parse_base58(text) is None
     assert parse_base58("1" * 22) == 0
+
+
+@pytest.mark.parametrize(("random_bits", "digits"), [(0, 16), (10, 19)])
+def test_a_number_stands_for_a_range_of_ids(random_bits: int, digits: int) -> None:
+    """What has the number lies in its range, and neighbours of other numbers do not."""
+    numbering = Numbering(random_bits)
+    times = [(1_764_000_000_000, 0), (1_764_000_000_000, 1), (1_764_000_000_000, 999), (2_047_000_000_000, 5)]
+    made = [
+        new_id("pay", unix_us=time * MS + micros, entropy=entropy)
+        for time, micros in times
+        for entropy in (ZERO, ONES)
+    ]
+    for identifier in made:
+        number = numbering.number_of(identifier)
+        assert len(str(number)) == digits
+        bounds = numbering.range_of("pay", number)
+        assert bounds is not None
+        inside = {one for one in made if bounds[0] <= one <= bounds[1]}
+        assert inside == {one for one in made if numbering.number_of(one) == number}
+        assert numbering.number_of(bounds[0]) == numbering.number_of(bounds[1]) == number
+
+
+def test_numbers_grow_with_time_and_stay_exact_in_json() -> None:
+    """A reader whose numbers are doubles keeps every plain number until September 2039."""
+    numbers = [
+        Numbering().number_of(new_id("op", unix_us=1_764_000_000_000 * MS + micros, entropy=ONES))
+        for micros in range(1000)
+    ]
+    assert numbers == sorted(set(numbers)), "one for every microsecond"
+    last_ms = 2**53 // 4096 - 1
+    assert Numbering().number_of(new_id("op", unix_us=last_ms * MS + 999, entropy=ONES)) < 2**53
+
+
+@pytest.mark.parametrize("number", [-1, 2**70])
+def test_what_no_id_can_have_is_no_number(number: int) -> None:
+    """Numbers come from outside: there is nothing behind these, and asking costs no query."""
+    assert Numbering().range_of("pay", number) is None

@@ -374,6 +374,27 @@ def test_cancelling_voids_an_authorization(shop: Shop) -> None:
     cancelled = shop.do(CancelCheckoutSession(view.session.id))
     assert cancelled.session.state is CheckoutState.CANCELLED
     assert cancelled.payment.payment.status is PaymentStatus.VOIDED
+    captured = shop.create()
+    shop.pay(captured)
+    assert shop.refused(CancelCheckoutSession(captured.session.id)) is ErrorCode.CHECKOUT_SESSION_CONFLICT
+    assert shop.get(captured).session.state is CheckoutState.COMPLETED
+
+
+def test_an_owner_that_dies_leaves_its_session_to_recovery(shop: Shop) -> None:
+    """Nobody is there to record the answer: recovery finds it, and the session follows."""
+    view = shop.create()
+    process, node = shop.world.start("dying", CALM, ParkedProcessor(shop.world.scheduler))
+    command = PayCheckoutSession(instrument=CARD)
+    shop.world.scheduler.spawn(node.application.execute(command, shop.context(shop.buyer(view))), process)
+    shop.run(shop.world.clock.sleep(1))
+    shop.world.scheduler.crash(process)
+    assert shop.get(view).session.state is CheckoutState.PAYING
+    shop.run(shop.world.clock.sleep(60))
+    assert shop.run(shop.node.recovery.run_once()) == 1
+    assert shop.run(shop.node.checkout_payments.follow_payments()) == 1
+    assert shop.get(view).session.state is CheckoutState.COMPLETED
+    assert shop.pay(view).made_attempt is False
+    assert [state for (state,) in shop.payments()] == ["approved"]
 
 
 def test_time_ends_a_session(shop: Shop) -> None:

@@ -8,7 +8,7 @@ Source: security design §3.2, §3.5 and §4.6.
 from __future__ import annotations
 
 import hmac
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from farebox.adapters.crypto.keyset import API_KEY, AUDIT, LOOKUP, Keyset
 from farebox.adapters.crypto.ring import FileRing
@@ -22,6 +22,11 @@ from farebox.ports.secrets import TokenClass
 
 def _message(*parts: bytes) -> bytes:
     return b"".join([len(part).to_bytes(4, "big") + part for part in parts])
+
+
+@lru_cache(maxsize=4096)
+def _token_message(token_class: TokenClass, tenant: Tenant) -> bytes:
+    return _message(b"token", token_class.value.encode(), tenant.merchant_id.encode())
 
 
 class Digests:
@@ -46,12 +51,7 @@ class Digests:
 
     def token_mac(self, token: TokenString, token_class: TokenClass, tenant: Tenant) -> bytes:
         """Digest a token string with its class and owner."""
-        message = _message(
-            b"token",
-            token_class.value.encode(),
-            tenant.merchant_id.encode(),
-            token.encode("utf-8", "replace"),
-        )
+        message = _token_message(token_class, tenant) + _message(token.encode("utf-8", "replace"))
         return hmac.digest(self._lookup[tenant.mode], message, "sha256")
 
     def api_key_mac(self, key: str) -> bytes:

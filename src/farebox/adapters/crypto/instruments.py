@@ -6,13 +6,20 @@ a table of brands has changed since.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from farebox.domain.bank_accounts import AchAccount, BacsAccount, PadAccount, SepaAccount
 from farebox.domain.cards import Card, Cvc, Expiry, Pan
-from farebox.domain.instruments import BillingAddress, PayerDetails, PaymentInstrument
+from farebox.domain.instruments import (
+    AlternativeMethod,
+    BillingAddress,
+    MethodFamily,
+    PayerDetails,
+    PaymentInstrument,
+)
 from farebox.domain.reveal import reveal
 from farebox.domain.sensitive import Sensitive
 
@@ -72,6 +79,13 @@ def pack_instrument(instrument: PaymentInstrument) -> bytes:
                     instrument.holder_name,
                 )
             )
+        case AlternativeMethod():
+            return _pack_method(instrument)
+
+
+def _pack_method(method: AlternativeMethod) -> bytes:
+    expires_at = method.expires_at.timestamp() if method.expires_at else None
+    return _encode(("alternative", method.method, method.family.value, method.country, expires_at))
 
 
 def unpack_instrument(packed: bytes, cvc: Cvc | None = None) -> PaymentInstrument:
@@ -106,7 +120,20 @@ def _sepa(fields: list[Any], cvc: Cvc | None) -> SepaAccount:
     return SepaAccount(Sensitive(iban), last_four, country, bic, mandate, holder_name)
 
 
-_READERS = {"card": _card, "ach": _ach, "pad": _pad, "bacs": _bacs, "sepa": _sepa}
+def _alternative(fields: list[Any], cvc: Cvc | None) -> AlternativeMethod:
+    method, family, country, expires_at = fields
+    end = None if expires_at is None else datetime.fromtimestamp(expires_at, UTC)
+    return AlternativeMethod(method, MethodFamily(family), country, end)
+
+
+_READERS = {
+    "card": _card,
+    "ach": _ach,
+    "pad": _pad,
+    "bacs": _bacs,
+    "sepa": _sepa,
+    "alternative": _alternative,
+}
 
 
 def pack_cvc(cvc: Cvc) -> bytes:
@@ -132,13 +159,14 @@ def pack_details(details: PayerDetails) -> bytes:
             address.postal_code,
             address.country,
         )
-    return _encode((details.holder_name, lines))
+    return _encode((details.holder_name, lines, details.token))
 
 
 def unpack_details(packed: bytes) -> PayerDetails:
     """Read the payer's details."""
-    holder_name, lines = _decode(packed)
-    return PayerDetails(holder_name, None if lines is None else BillingAddress(*lines))
+    # What was sealed before there was a third part has two.
+    holder_name, lines, *rest = _decode(packed)
+    return PayerDetails(holder_name, None if lines is None else BillingAddress(*lines), *rest)
 
 
 def number_of(instrument: PaymentInstrument) -> tuple[str, bytes]:
@@ -155,3 +183,5 @@ def number_of(instrument: PaymentInstrument) -> tuple[str, bytes]:
             return "bacs", f"{instrument.sort_code}/{reveal(instrument.account_number)}".encode()
         case SepaAccount():
             return "sepa", reveal(instrument.iban).encode()
+        case AlternativeMethod():
+            return "alternative", f"{instrument.country}/{instrument.method}".encode()

@@ -43,6 +43,10 @@ INSERT: LiteralString = (
     " $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)"
 )
 FIND: LiteralString = f"SELECT {_COLUMNS} FROM operation WHERE id = $1 AND merchant_id = $2 AND mode = $3"
+FIND_BETWEEN: LiteralString = (
+    f"SELECT {_COLUMNS} FROM operation WHERE id >= $1 AND id <= $2 AND merchant_id = $3 AND mode = $4"
+    " ORDER BY id DESC LIMIT 1"
+)
 OF_PAYMENT: LiteralString = (
     f"SELECT {_COLUMNS} FROM operation WHERE payment_id = $1 AND merchant_id = $2 AND mode = $3"
     " ORDER BY id LIMIT 1000"
@@ -134,6 +138,13 @@ class Operations:
     async def find(self, tenant: Tenant, operation_id: OperationId) -> Operation | None:
         """Give an operation."""
         row = await self._connection.fetch_one(FIND, (operation_id, tenant.merchant_id, tenant.mode))
+        return _operation(row) if row else None
+
+    async def find_between(self, tenant: Tenant, first: str, last: str) -> Operation | None:
+        """Give the newest operation whose id lies in a range."""
+        row = await self._connection.fetch_one(
+            FIND_BETWEEN, (first, last, tenant.merchant_id, tenant.mode.value)
+        )
         return _operation(row) if row else None
 
     async def of_payment(self, tenant: Tenant, payment_id: PaymentId) -> Sequence[Operation]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import LiteralString, TypeVar
 
-from farebox.adapters.storage.connection import Connection, Row, Value
+from farebox.adapters.storage.connection import Connection, Row, Value, to_us
 from farebox.domain.access import Tenant
 from farebox.domain.errors import ErrorCode, InvalidRequest
 from farebox.domain.frozen import frozen
@@ -13,8 +13,21 @@ from farebox.ports.storage import Page, PageRequest
 
 T = TypeVar("T")
 
-# Parameter names by position; a list has at most a tenant, five filters, two bounds and a limit.
-_PLACES: tuple[LiteralString, ...] = ("$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10")
+# Parameter names by position: those of a tenant, five filters, two instants, two bounds and a limit.
+_PLACES: tuple[LiteralString, ...] = (
+    "$1",
+    "$2",
+    "$3",
+    "$4",
+    "$5",
+    "$6",
+    "$7",
+    "$8",
+    "$9",
+    "$10",
+    "$11",
+    "$12",
+)
 _ABOVE_EVERY_ID = "~"
 _AFTER_UNDERSCORE = "`"
 """The character behind `_`: what begins with a prefix and `_` sorts before the prefix and this one."""
@@ -59,6 +72,12 @@ async def page_of(
             raise InvalidRequest(ErrorCode.PARAMETER_UNKNOWN, param=None)
         sql = sql + " AND " + filters[name].column + " = " + _PLACES[len(values)]
         values.append(value)
+    if page.since is not None:
+        sql = sql + " AND created_at >= " + _PLACES[len(values)]
+        values.append(to_us(page.since))
+    if page.until is not None:
+        sql = sql + " AND created_at < " + _PLACES[len(values)]
+        values.append(to_us(page.until))
     is_upwards = page.after is None and page.before is not None
     low, high, limit = _PLACES[len(values) : len(values) + 3]
     order: LiteralString = " ORDER BY id ASC LIMIT " if is_upwards else " ORDER BY id DESC LIMIT "

@@ -1,10 +1,13 @@
 """SQLite: one writer, group commit, and no await that waits.
 
 **Group commit.** Requests queue their works. The committer opens a transaction, runs every work that is
-waiting at that moment, each inside a savepoint, and commits them together: one sync for all. The
-statements take microseconds and run on the event loop itself; only `COMMIT`, which waits for the disk,
-runs in the committer's own thread, and what arrives meanwhile is the next batch. Nobody waits for a
-batch to fill.
+waiting at that moment and commits them together: one sync for all. The statements take microseconds and run
+on the event loop itself. So does `COMMIT` where the disk syncs quickly, because to hand it to a thread and to
+hear from it takes longer than such a sync; where the disk is slow, it runs in the committer's own thread, and
+what arrives meanwhile is the next batch. Nobody waits for a batch to fill.
+
+**Checkpoints.** The log is moved into the database by a connection and a thread of its own while commits go
+on. What came meanwhile, a few pages, is moved with the next commit, and the log begins anew.
 
 **Driving a work.** A repository's coroutine never suspends here, so a work is run to its end with one
 `send(None)`. The write connection is touched by the loop and by the committer's thread strictly in turn.
@@ -18,10 +21,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any, LiteralString, Protocol, TypeVar, cast
 
 import apsw
@@ -61,8 +65,12 @@ _READ_PRAGMAS: tuple[LiteralString, ...] = (
 )
 _FULL = 2
 _BACKUP_PAGES = 1000
-CHECKPOINT_PAGES = 10_000
-CHECKPOINT_EARLY_PAGES = 1_000
+CHECKPOINT_PAGES = 4_000
+_LEFT_OVER_SHARE = 8
+"""What is left over of a checkpoint is moved with a commit when it is this small a share of one."""
+_FADING = 0.98
+_QUICK_S = 0.001
+"""A disk that syncs in less is not worth a thread."""
 _HIGH_WATER: LiteralString = "SELECT clock_us FROM high_water WHERE one = 1"
 _RAISE_HIGH_WATER: LiteralString = "UPDATE high_water SET clock_us = $1 WHERE one = 1 AND clock_us < $1"
 
@@ -214,6 +222,12 @@ class SqliteStorage:
         self._queue: deque[_Job] = deque()
         self._committer: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
+        self._commit_s = 0.0
+        """How long a commit on the loop takes, the last ones counting most."""
+        self._mover = open_connection(path, vfs=vfs)
+        self._moving = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._moved: Future[int] | None = None
+        """A checkpoint under way or just finished, and how many pages of the log it found moved."""
         self._checkpoint_pages = checkpoint_pages
         self._writer.set_wal_hook(self._checkpoint)
         self._closed = False
@@ -263,6 +277,8 @@ class SqliteStorage:
         if self._committer is not None:
             await self._committer
         self._thread.shutdown(wait=True)
+        self._moving.shutdown(wait=True)
+        self._mover.close()
         self._reader.close()
         self._writer.close()
 
@@ -289,7 +305,7 @@ class SqliteStorage:
                         _refuse(jobs)
                         continue
                     done = self._run_batch(jobs, has_savepoints=True) or []
-                failure = await loop.run_in_executor(self._thread, self._commit)
+                failure = await self._commit_batch(loop)
                 for job, result, error in done:
                     _resolve(job.future, result, error or failure)
         finally:
@@ -343,6 +359,20 @@ class SqliteStorage:
                 self._write("RELEASE work")
         return done
 
+    async def _commit_batch(self, loop: asyncio.AbstractEventLoop) -> Unavailable | None:
+        """Commit on the loop, or in the thread where that took too long lately.
+
+        A thread's time says nothing, because it waits for the interpreter as well. So what is remembered
+        fades, and now and then a commit on the loop finds out how quick the disk is by now.
+        """
+        if self._commit_s >= _QUICK_S:
+            self._commit_s *= _FADING
+            return await loop.run_in_executor(self._thread, self._commit)
+        started = perf_counter()
+        failure = self._commit()
+        self._commit_s += (perf_counter() - started - self._commit_s) / 8
+        return failure
+
     def _commit(self) -> Unavailable | None:
         """Commit, which waits for the disk; say what became of it instead of raising."""
         try:
@@ -355,14 +385,21 @@ class SqliteStorage:
         return None
 
     def _checkpoint(self, connection: object, name: str, pages: int) -> int:
-        """Move the log into the database, in the thread that has just committed.
-
-        Early when nobody waits: a short log is moved in a millisecond or two, a full one takes twenty, and
-        everybody who commits meanwhile waits for it.
-        """
-        if pages >= self._checkpoint_pages or (pages >= CHECKPOINT_EARLY_PAGES and not self._queue):
-            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        """Look after the log, whose length SQLite tells after each commit."""
+        if self._moved is not None and self._moved.done():
+            left_over, self._moved = pages - self._moved.result(), None
+            if left_over <= self._checkpoint_pages // _LEFT_OVER_SHARE:
+                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                return apsw.SQLITE_OK
+        if self._moved is None and pages >= self._checkpoint_pages:
+            self._moved = self._moving.submit(self._move_log)
         return apsw.SQLITE_OK
+
+    def _move_log(self) -> int:
+        """Move what is in the log now, beside the writer; tell how many pages of it are moved."""
+        with suppress(apsw.Error):
+            return self._mover.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)[1]
+        return 0
 
     # --- small things ------------------------------------------------------------------------------
 

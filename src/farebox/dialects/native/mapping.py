@@ -186,7 +186,7 @@ def card_out(summary: InstrumentSummary, details: PayerDetails | None) -> wire.C
 
 
 def _bank_account_out(summary: InstrumentSummary, details: PayerDetails | None) -> wire.BankAccountOut | None:
-    if summary.kind is InstrumentKind.CARD:
+    if summary.kind in {InstrumentKind.CARD, InstrumentKind.ALTERNATIVE}:
         return None
     return wire.BankAccountOut(
         type=summary.kind.value,

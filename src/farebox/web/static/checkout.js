@@ -153,8 +153,14 @@ function setBusy(now) {
   form?.classList.toggle("busy", now);
   form?.setAttribute("aria-busy", String(now));
   document.getElementById("pay")?.setAttribute("aria-disabled", String(now));
+  const working = form?.dataset.processing ?? "";
+  const label = document.getElementById("pay-label");
+  if (label) {
+    label.dataset.rest ??= label.textContent ?? "";
+    label.textContent = now ? working : label.dataset.rest;
+  }
   const status = document.getElementById("status");
-  if (status) status.textContent = now ? (form?.dataset.processing ?? "") : "";
+  if (status) status.textContent = now ? working : "";
 }
 
 /** @param {string} text */

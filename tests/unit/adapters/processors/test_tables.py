@@ -74,9 +74,20 @@ def _rows(gateway: str) -> list[Any]:
     ]
 
 
+def _ending(row: Row) -> str | None:
+    if row.card_ending is None:
+        return None
+    prefix = row.card_prefixes[0]
+    return prefix.ljust(11 if prefix.startswith("3") else 12, "9") + row.card_ending
+
+
 def _forced(gateway: str, row: Row) -> ProcessorRequest | None:
-    if row.card is not None:
-        return request(gateway, number=row.card, cvc="")
+    number = row.card or _ending(row)
+    if number is not None:
+        return request(gateway, number=number, cvc="")
+    if row.attribute is not None:
+        name, _, value = row.attribute.partition("=")
+        return request(gateway, attributes={"dialect": gateway, name: value})
     if row.amount_minor is not None:
         return request(gateway, money=Money(row.amount_minor, row.currency or "USD"))
     if row.cvc_value is not None:
@@ -129,6 +140,19 @@ def _said(outcome: Outcome) -> str:
         ("bamboo", {"money": Money(105_100, "UYU")}, "insufficient_funds TR026"),
         ("bamboo", {"money": Money(104_600, "UYU")}, "expired_card TR021"),
         ("bamboo", {"money": Money(105_100, "BRL")}, "approved"),
+        ("bamboo", {"money": Money(100_000, "UYU")}, "approved"),
+        ("bamboo", {"money": Money(100_001, "UYU")}, "do_not_honor TR013"),
+        ("bamboo", {"money": Money(106_100, "UYU")}, "do_not_honor TR013"),
+        ("bamboo", {"money": Money(106_101, "UYU")}, "approved"),
+        ("bamboo", {"number": "4704550000000005"}, "approved"),
+        (
+            "bamboo",
+            {"number": "4704550000000005", "money": Money(105_100, "UYU")},
+            "insufficient_funds TR026",
+        ),
+        ("bamboo", {"number": "5385300000000001", "money": Money(105_100, "UYU")}, "approved"),
+        ("bamboo", {"number": "5429910000000001"}, "approved"),
+        ("bamboo", {"number": "4456530000001001"}, "do_not_honor TR013"),
         ("bamboo", {"number": "5529030604551745"}, "insufficient_funds TR026"),
         ("paysafe", {"money": Money(5, "CAD")}, "do_not_honor 3009"),
         ("paysafe", {"money": Money(11, "USD")}, "insufficient_funds 3022"),
@@ -169,3 +193,45 @@ async def test_paysafes_late_answers_are_late(acquirer: SandboxProcessor) -> Non
     """Amount 92 is approved after 15 seconds."""
     assert _said(await acquirer.submit(request("paysafe", money=Money(92, "USD")))) == "approved"
     assert acquirer._clock.monotonic() == 15.0
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind", "code"),
+    [
+        ("0011", OperationKind.REFUND, "TR005"),
+        ("0012", OperationKind.REFUND, "TR003"),
+        ("0013", OperationKind.REFUND, "TR019"),
+        ("0014", OperationKind.REFUND, "TR013"),
+        ("0012", OperationKind.CAPTURE, "TR005"),
+        ("0013", OperationKind.CAPTURE, "TR019"),
+        ("0014", OperationKind.CAPTURE, "TR013"),
+        ("0011", OperationKind.VOID, "TR005"),
+        ("0012", OperationKind.VOID, "TR003"),
+        ("0001", OperationKind.VOID, None),
+        ("0011", OperationKind.CAPTURE, None),
+    ],
+)
+async def test_bamboos_visa_endings_decide_on_follow_ups(
+    acquirer: SandboxProcessor, ending: str, kind: OperationKind, code: str | None
+) -> None:
+    """The gateway model's table of 2023: commit, rollback and refund by the last four digits."""
+    is_refund = kind is OperationKind.REFUND
+    opening = OperationKind.PURCHASE if is_refund else OperationKind.AUTHORIZATION
+    number = "400002".ljust(12, "9") + ending
+    first = request("bamboo", number=number, cvc="", kind=opening, money=Money(10_000, "UYU"))
+    assert isinstance(await acquirer.submit(first), Approved)
+    outcome = await acquirer.submit(
+        request(
+            "bamboo",
+            kind=kind,
+            money=Money(10_000, "UYU"),
+            instrument=None,
+            target_reference=first.reference,
+            target_kind=opening,
+        )
+    )
+    if code is None:
+        assert isinstance(outcome, Approved)
+    else:
+        assert isinstance(outcome, Declined)
+        assert outcome.decline.processor_code == code

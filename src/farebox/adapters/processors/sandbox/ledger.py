@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS entry (
   cvc TEXT NOT NULL,
   fingerprint BLOB,
   later TEXT,
+  expires_at INTEGER,
   batch INTEGER,
   received INTEGER NOT NULL DEFAULT 1
 ) STRICT, WITHOUT ROWID;
@@ -62,10 +63,11 @@ CREATE TABLE IF NOT EXISTS book (
 """
 _COLUMNS: LiteralString = (
     "reference, merchant_id, mode, kind, root, target, target_kind, amount_minor, approved_minor, currency,"
-    " state, settles, reason, code, message, avs, cvc, fingerprint, later, batch, received"
+    " state, settles, reason, code, message, avs, cvc, fingerprint, later, expires_at, batch, received"
 )
 _INSERT: LiteralString = (
-    f"INSERT INTO entry ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+    f"INSERT INTO entry ({_COLUMNS})"
+    " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
     " WHERE NOT EXISTS (SELECT 1 FROM poison WHERE reference = ?)"
     " ON CONFLICT (reference) DO NOTHING"
 )
@@ -97,6 +99,8 @@ class Entry:
     fingerprint: bytes | None
     later: str | None = None
     """Trouble that comes with follow-ups, as JSON by kind of operation."""
+    expires_at: int | None = None
+    """Of a pending one that the payer completes: microseconds since 1970, by the merchant's clock."""
     batch: int | None = None
     received: int = 1
 
@@ -132,11 +136,22 @@ class Ledger:
         self._waiting: list[asyncio.Future[None]] = []
         self._run = self._connection.cursor().execute
         self._connection.execute(_SCHEMA)
+        self._add_columns()
         self._connection.execute(
             "INSERT INTO book (one, key, batch) VALUES (1, ?, 1) ON CONFLICT (one) DO NOTHING",
             (os.urandom(32),),
         )
         self._key: bytes = self._rows("SELECT key FROM book")[0][0]
+
+    def _add_columns(self) -> None:
+        """Bring books of an earlier version up to date."""
+        columns = {name for _, name, *_ in self._rows("PRAGMA table_info(entry)")}
+        if "expires_at" not in columns:
+            self._connection.execute("ALTER TABLE entry ADD COLUMN expires_at INTEGER")
+        self._connection.execute(
+            "CREATE INDEX IF NOT EXISTS entry_expiry ON entry (merchant_id, mode, expires_at)"
+            " WHERE state = 'pending' AND expires_at IS NOT NULL"
+        )
 
     def fingerprint(self, number: bytes) -> bytes:
         """Digest a number under the books' key."""
@@ -236,7 +251,8 @@ class Ledger:
             self._rows(
                 "UPDATE entry SET state = settles, approved_minor ="
                 " CASE settles WHEN 'approved' THEN amount_minor ELSE 0 END"
-                " WHERE merchant_id = ? AND mode = ? AND batch IS NULL AND state = 'pending'",
+                " WHERE merchant_id = ? AND mode = ? AND batch IS NULL AND state = 'pending'"
+                " AND settles IS NOT NULL",
                 owner,
             )
             rows = self._rows(
@@ -244,6 +260,27 @@ class Ledger:
                 f" AND state = 'approved' AND kind IN {_SETTLING} RETURNING reference",
                 (number, *owner),
             )
+        return tuple(reference for (reference,) in rows)
+
+    def decide(self, reference: str, tenant: Tenant, reason: str | None, code: str | None) -> bool:
+        """Let a payer decide on a pending entry: no reason approves; False when it was not pending."""
+        state = "approved" if reason is None else "declined"
+        rows = self._rows(
+            "UPDATE entry SET state = ?1, reason = ?2, code = ?3,"
+            " approved_minor = CASE ?1 WHEN 'approved' THEN amount_minor ELSE 0 END"
+            " WHERE reference = ?4 AND merchant_id = ?5 AND mode = ?6 AND state = 'pending' RETURNING 1",
+            (state, reason, code, reference, tenant.merchant_id, tenant.mode.value),
+        )
+        return bool(rows)
+
+    def expire(self, tenant: Tenant, now_us: int, reason: str) -> tuple[str, ...]:
+        """Decline what its payer has not completed in time; give the references."""
+        rows = self._rows(
+            "UPDATE entry SET state = 'declined', reason = ?, approved_minor = 0"
+            " WHERE merchant_id = ? AND mode = ? AND state = 'pending' AND expires_at <= ?"
+            " RETURNING reference",
+            (reason, tenant.merchant_id, tenant.mode.value, now_us),
+        )
         return tuple(reference for (reference,) in rows)
 
     def entries(self, tenant: Tenant) -> list[Entry]:

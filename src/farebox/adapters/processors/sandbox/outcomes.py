@@ -16,18 +16,26 @@ from typing import Literal
 
 import msgspec
 
-from farebox.domain.bank_accounts import AchAccount, BacsAccount, PadAccount
+from farebox.domain.bank_accounts import AchAccount, BacsAccount, PadAccount, SepaAccount
 from farebox.domain.cards import Card
 from farebox.domain.checks import AvsResult, Checks, CvcResult
 from farebox.domain.declines import DeclineReason
 from farebox.domain.frozen import frozen
-from farebox.domain.instruments import PayerDetails, PaymentInstrument
+from farebox.domain.instruments import AlternativeMethod, PayerDetails, PaymentInstrument
+from farebox.domain.money import Money
 from farebox.domain.operations import OperationKind
 from farebox.domain.reveal import reveal
 from farebox.ports.processors import ProcessorRequest
 
 DEFAULT_TABLE = "native"
 Trouble = Literal["late", "never", "garbled"]
+
+
+class Refused(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A decline that comes with a follow-up."""
+
+    reason: DeclineReason
+    code: str | None = None
 
 
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,6 +52,8 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """With `trouble = "late"`: how late."""
     later: dict[OperationKind, Trouble] = msgspec.field(default_factory=dict[OperationKind, Trouble])
     """Trouble that comes with follow-ups of the payment that this opens."""
+    later_declines: dict[OperationKind, Refused] = msgspec.field(default_factory=dict[OperationKind, Refused])
+    """Declines of follow-ups of the payment that this opens."""
     settles: Literal["approved", "declined"] = "approved"
     """Of a pending one: what the closing of the batch makes of it."""
     operations: frozenset[OperationKind] | None = None
@@ -56,9 +66,17 @@ class Row(Effect, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     card: str | None = None
     account: str | None = None
+    card_ending: str | None = None
+    """Four digits: of a card that no row names whole."""
+    card_prefixes: tuple[str, ...] = ()
+    """With `card_ending`: whose number begins with one of these."""
     amount_minor: int | None = None
+    amount_to: int | None = None
+    """With `amount_minor`: every amount up to this one, unless a row names it alone."""
     currency: str | None = None
     """With `amount_minor`: only in this currency."""
+    attribute: str | None = None
+    """What the dialect says about the payment, as `name=value`."""
     cvc_value: str | None = None
     line1: str | None = None
     line1_prefix: str | None = None
@@ -92,6 +110,9 @@ class _Index:
     lines: Mapping[str, Row]
     letters: Mapping[str, Row]
     postal_codes: Mapping[str, Row]
+    endings: Mapping[str, tuple[Row, ...]]
+    ranges: tuple[Row, ...]
+    attributes: Mapping[str, Row]
 
 
 @cache
@@ -100,11 +121,21 @@ def _index(name: str) -> _Index:
     return _Index(
         cards={row.card: row for row in rows if row.card is not None},
         accounts={row.account: row for row in rows if row.account is not None},
-        amounts={(row.amount_minor, row.currency): row for row in rows if row.amount_minor is not None},
+        amounts={
+            (row.amount_minor, row.currency): row
+            for row in rows
+            if row.amount_minor is not None and row.amount_to is None
+        },
         codes={row.cvc_value: row for row in rows if row.cvc_value is not None},
         lines={row.line1.lower(): row for row in rows if row.line1 is not None},
         letters={row.line1_prefix: row for row in rows if row.line1_prefix is not None},
         postal_codes={row.postal_code.lower(): row for row in rows if row.postal_code is not None},
+        endings={
+            ending: tuple(row for row in rows if row.card_ending == ending)
+            for ending in {row.card_ending for row in rows if row.card_ending is not None}
+        },
+        ranges=tuple(row for row in rows if row.amount_to is not None),
+        attributes={row.attribute: row for row in rows if row.attribute is not None},
     )
 
 
@@ -119,8 +150,11 @@ class Decision:
     message: str | None = None
     trouble: Trouble | None = None
     delay_s: float | None = None
-    settles: Literal["approved", "declined"] = "approved"
-    later: Mapping[OperationKind, Trouble] = field(default_factory=dict[OperationKind, Trouble])
+    settles: Literal["approved", "declined"] | None = "approved"
+    """Of a pending one: what the closing of the batch makes of it; nothing if somebody else decides."""
+    later: Mapping[OperationKind, Trouble | Refused] = field(
+        default_factory=dict[OperationKind, "Trouble | Refused"]
+    )
 
 
 def decide(request: ProcessorRequest) -> Decision:
@@ -134,6 +168,10 @@ def decide(request: ProcessorRequest) -> Decision:
     ]
     deciding = next((row for row in matched if row.outcome is not None), None)
     troubled = next((row for row in matched if row.trouble is not None), None)
+    if isinstance(instrument, AlternativeMethod):
+        if request.attributes.get("is_final"):
+            return Decision("approved", Checks(AvsResult.NOT_SUPPORTED, CvcResult.NOT_SUPPORTED))
+        return Decision("pending", Checks(AvsResult.NOT_SUPPORTED, CvcResult.NOT_SUPPORTED), settles=None)
     is_bank = instrument is not None and not isinstance(instrument, Card)
     moves_money = request.kind is not OperationKind.VERIFICATION
     usual: Literal["approved", "pending"] = "pending" if is_bank and moves_money else "approved"
@@ -146,7 +184,7 @@ def decide(request: ProcessorRequest) -> Decision:
         trouble=troubled.trouble if troubled else None,
         delay_s=troubled.delay_s if troubled else None,
         settles=deciding.settles if deciding else "approved",
-        later=matched[0].later if matched else {},
+        later={**matched[0].later, **matched[0].later_declines} if matched else {},
     )
 
 
@@ -155,11 +193,13 @@ def _matching(index: _Index, instrument: PaymentInstrument | None, request: Proc
     money, address = request.money, request.payer.billing_address
     found: list[Row | None] = []
     if isinstance(instrument, Card):
-        found.append(index.cards.get(reveal(instrument.pan.number)))
+        found.append(_row_of_card(index, reveal(instrument.pan.number)))
     elif instrument is not None:
         found.append(index.accounts.get(_account_number(instrument)))
     found.append(index.amounts.get((money.amount_minor, money.currency)))
     found.append(index.amounts.get((money.amount_minor, None)))
+    found += [row for row in index.ranges if _is_within(row, money)]
+    found += [index.attributes.get(f"{name}={value}") for name, value in request.attributes.items()]
     if isinstance(instrument, Card) and instrument.cvc is not None:
         found.append(index.codes.get(reveal(instrument.cvc.value)))
     if address is not None:
@@ -169,14 +209,36 @@ def _matching(index: _Index, instrument: PaymentInstrument | None, request: Proc
     return [row for row in found if row is not None]
 
 
+def _row_of_card(index: _Index, number: str) -> Row | None:
+    """Find the row of a whole number, or of how it begins and ends; the longest beginning first."""
+    whole = index.cards.get(number)
+    if whole is not None:
+        return whole
+    fitting = [
+        (len(prefix), row)
+        for row in index.endings.get(number[-4:], ())
+        for prefix in row.card_prefixes
+        if number.startswith(prefix)
+    ]
+    return max(fitting, key=lambda one: one[0])[1] if fitting else None
+
+
+def _is_within(row: Row, money: Money) -> bool:
+    """Tell whether an amount lies in a row's range."""
+    lowest, highest = row.amount_minor or 0, row.amount_to or 0
+    return row.currency in {None, money.currency} and lowest <= money.amount_minor <= highest
+
+
 def _account_number(instrument: PaymentInstrument) -> str:
     match instrument:
         case AchAccount() | PadAccount() | BacsAccount():
             return reveal(instrument.account_number)
         case Card():
             return reveal(instrument.pan.number)
-        case _:
+        case SepaAccount():
             return reveal(instrument.iban)
+        case AlternativeMethod():
+            return ""
 
 
 def _checks(matched: list[Row], instrument: PaymentInstrument | None, payer: PayerDetails) -> Checks:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 
 from farebox.adapters.processors.sandbox.ledger import Entry, Ledger
-from farebox.adapters.processors.sandbox.outcomes import Decision, decide
+from farebox.adapters.processors.sandbox.outcomes import Decision, Refused, decide
 from farebox.adapters.processors.sandbox.trouble import Faults
 from farebox.domain.access import Mode, Tenant
 from farebox.domain.cards import Card
@@ -25,7 +25,7 @@ from farebox.domain.checks import AvsResult, Checks, CvcResult
 from farebox.domain.declines import DeclineReason, decline_for
 from farebox.domain.errors import ErrorCode, Unavailable
 from farebox.domain.ids import base32
-from farebox.domain.instruments import InstrumentKind
+from farebox.domain.instruments import AlternativeMethod, InstrumentKind, PaymentInstrument
 from farebox.domain.operations import (
     Approved,
     Declined,
@@ -44,7 +44,8 @@ from farebox.ports.processors import (
 )
 from farebox.ports.system import Clock
 
-_decode_later = msgspec.json.Decoder(dict[str, str]).decode
+_decode_later = msgspec.json.Decoder(dict[str, str | Refused]).decode
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FOLLOW_UPS = frozenset({OperationKind.CAPTURE, OperationKind.VOID, OperationKind.REFUND})
 
 
@@ -159,6 +160,20 @@ class SandboxProcessor:
         """Settle what is open."""
         return self._ledger.close_batch(tenant)
 
+    async def decide_pending(
+        self, tenant: Tenant, reference: str, reason: DeclineReason | None, code: str | None = None
+    ) -> bool:
+        """Be the payer of a pending request: complete it, or not for a reason."""
+        decided = self._ledger.decide(reference, tenant, reason.value if reason else None, code)
+        await self._ledger.committed()
+        return decided
+
+    async def expire_pending(self, tenant: Tenant, now: datetime) -> tuple[str, ...]:
+        """Decline what was not completed in time."""
+        expired = self._ledger.expire(tenant, _microseconds(now), DeclineReason.NOT_PAID_IN_TIME.value)
+        await self._ledger.committed()
+        return expired
+
     async def ledger(self, tenant: Tenant) -> tuple[Mapping[str, str | int], ...]:
         """Give the books."""
         return tuple(
@@ -174,12 +189,16 @@ class SandboxProcessor:
 
     def _promised_trouble(self, request: ProcessorRequest) -> Fault | None:
         """Give the trouble that the opening operation's card brings to this kind of follow-up."""
+        promised = self._promised(request)
+        return Fault(promised) if isinstance(promised, str) else None
+
+    def _promised(self, request: ProcessorRequest) -> str | Refused | None:
+        """Give what the opening operation's card has in store for this kind of follow-up."""
         target = self._ledger.find(request.target_reference or "")
         opening = self._ledger.find(target.root) if target else None
         if opening is None or opening.later is None:
             return None
-        trouble = _decode_later(opening.later).get(request.kind.value)
-        return Fault(trouble) if trouble else None
+        return _decode_later(opening.later).get(request.kind.value)
 
     async def _answer(self, outcome: Outcome, fault: Fault | None) -> Outcome:
         """Let the answer travel back, as well as the fault lets it."""
@@ -227,6 +246,9 @@ class SandboxProcessor:
         return _outcome(entry)
 
     def _judge(self, request: ProcessorRequest) -> Decision:
+        promised = self._promised(request)
+        if isinstance(promised, Refused):
+            return Decision("declined", Checks(), reason=promised.reason, code=promised.code)
         match request.kind:
             case OperationKind.CAPTURE:
                 return self._judge_capture(request)
@@ -253,6 +275,9 @@ class SandboxProcessor:
         sums = self._ledger.sums(target.root)
         if request.money.amount_minor > sums.captured - sums.refunded:
             return _declined(DeclineReason.AMOUNT_EXCEEDED)
+        if request.attributes.get("payout"):
+            # By bank transfer to somebody who paid in cash: it is done when the bank has done it.
+            return Decision("pending", Checks())
         return Decision("approved", Checks())
 
     def _judge_void(self, request: ProcessorRequest) -> Decision:
@@ -304,7 +329,19 @@ class SandboxProcessor:
             cvc=decision.checks.cvc.value,
             fingerprint=self._ledger.fingerprint(number.encode()) if number else None,
             later=msgspec.json.encode(decision.later).decode() if decision.later else None,
+            expires_at=_expiry_of(instrument),
         )
+
+
+def _expiry_of(instrument: PaymentInstrument | None) -> int | None:
+    """Give the microsecond after which the payer no longer can complete."""
+    if not isinstance(instrument, AlternativeMethod) or instrument.expires_at is None:
+        return None
+    return _microseconds(instrument.expires_at)
+
+
+def _microseconds(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
 def _declined(reason: DeclineReason) -> Decision:

@@ -1,0 +1,1 @@
+"""Bamboo Payment's merchant API: three generations, direct tokenization and payment links."""
