@@ -11,8 +11,9 @@ from farebox.cli.common import click, end, run, settings_from
 from farebox.config.settings import Settings
 
 CREDENTIALS_FILE = "demo-credentials.json"
-DIALECT_PORTS = {"bamboo": 8081, "paysafe": 8082, "payroc": 8083, "dintero": 8084}
-"""Clients of these gateways that take no path in their base URL find each at the root of a port."""
+DIALECT_PORTS = {"bamboo": 1, "paysafe": 2, "payroc": 3, "dintero": 4}
+"""How far above the main port each gateway is at the root of a port of its own: many published clients take
+no path in their base URL."""
 
 
 def _credentials(settings: Settings) -> dict[str, dict[str, str]] | None:
@@ -59,7 +60,9 @@ curl -s {base_url}/v1/payments/$PAYMENT/refunds \\
     "--data-dir", type=click.Path(), default=".farebox/demo", show_default=True, help="Made if it is missing."
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=int, default=8080, show_default=True, help="Main port.")
+@click.option(
+    "--port", type=int, default=8080, show_default=True, help="Main port; gateways get the next four."
+)
 @run
 async def command(data_dir: str, host: str, port: int) -> None:
     """Start the real server on the embedded database, with test credentials and curl lines to paste.
@@ -75,7 +78,7 @@ async def command(data_dir: str, host: str, port: int) -> None:
     Path(data_dir).parent.mkdir(parents=True, exist_ok=True)
     spoken = {dialect.name for dialect in DIALECTS}
     # With any free main port, any free ports for the dialects as well.
-    ports = {name: number if port else 0 for name, number in DIALECT_PORTS.items() if name in spoken}
+    ports = {name: port and port + above for name, above in DIALECT_PORTS.items() if name in spoken}
     settings = settings_from(
         data_dir, None, None, host=host, port=port, dialect_ports=ports, insecure_demo=True
     )
