@@ -62,7 +62,7 @@ def _metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
     return metadata
 
 
-def _text(text: str | None, param: str) -> str | None:
+def text(text: str | None, param: str) -> str | None:
     """Refuse free text that holds a card number."""
     if text is not None and contains_pan(text):
         raise _invalid(param)
@@ -126,7 +126,7 @@ def _address(address: wire.BillingAddressIn | None) -> BillingAddress | None:
     if address is None:
         return None
     for name in ("line1", "line2", "city", "state", "postal_code"):
-        _text(getattr(address, name), f"billing_address.{name}")
+        text(getattr(address, name), f"billing_address.{name}")
     return BillingAddress(
         line1=address.line1,
         line2=address.line2,
@@ -331,11 +331,11 @@ def read_pay(call: Call[wire.PayIn, NoQuery]) -> commands.Pay:
         source=_source(body.source),
         initiator=Initiator(body.initiator),
         reason=None if body.reason is None else Reason(body.reason),
-        reference=_text(body.reference, "reference"),
+        reference=text(body.reference, "reference"),
         save=_save(body),
         customer_id=_customer_id(body.customer),
         metadata=_metadata(body.metadata),
-        network_transaction_id=_text(body.network_transaction_id, "network_transaction_id"),
+        network_transaction_id=text(body.network_transaction_id, "network_transaction_id"),
     )
 
 
@@ -356,7 +356,7 @@ def read_verify(call: Call[wire.VerifyIn, NoQuery]) -> commands.Pay:
         kind=OperationKind.VERIFICATION,
         money=Money(0, body.currency),
         source=_source(body.source),
-        reference=_text(body.reference, "reference"),
+        reference=text(body.reference, "reference"),
         customer_id=_customer_id(body.customer),
         metadata=_metadata(body.metadata),
     )
@@ -369,7 +369,7 @@ def read_credit(call: Call[wire.CreditIn, NoQuery]) -> commands.Pay:
         kind=OperationKind.CREDIT,
         money=Money(_amount_minor(body.amount_minor), body.currency),
         source=_source(body.source),
-        reference=_text(body.reference, "reference"),
+        reference=text(body.reference, "reference"),
         customer_id=_customer_id(body.customer),
         metadata=_metadata(body.metadata),
     )
@@ -384,7 +384,7 @@ def _read_follow_up(
             payment_id=PaymentId(call.path["payment_id"]),
             kind=kind,
             amount_minor=None if body.amount_minor is None else _amount_minor(body.amount_minor),
-            reference=_text(body.reference, "reference"),
+            reference=text(body.reference, "reference"),
         )
 
     return read
@@ -402,7 +402,7 @@ def read_void(call: Call[wire.VoidIn, NoQuery]) -> commands.FollowUp:
         kind=OperationKind.VOID,
         amount_minor=None if body.amount_minor is None else _amount_minor(body.amount_minor),
         target_id=None if body.operation is None else OperationId(body.operation),
-        reference=_text(body.reference, "reference"),
+        reference=text(body.reference, "reference"),
     )
 
 
@@ -511,8 +511,8 @@ def read_store(call: Call[wire.StoreIn, NoQuery]) -> commands.StoreCredential:
         kind=StoredTokenKind(body.kind),
         customer_id=_customer_id(body.customer),
         agreement_id=None if body.agreement is None else AgreementId(body.agreement),
-        network_transaction_id=_text(body.network_transaction_id, "network_transaction_id"),
-        label=_text(body.label, "label"),
+        network_transaction_id=text(body.network_transaction_id, "network_transaction_id"),
+        label=text(body.label, "label"),
         metadata=_metadata(body.metadata),
     )
 
@@ -536,7 +536,7 @@ def read_stored_token_update(
     body = call.body
     return commands.UpdateStoredToken(
         token=call.path["payment_token"],
-        label=_text(body.label, "label"),
+        label=text(body.label, "label"),
         metadata=None if body.metadata is None else _metadata(body.metadata),
         customer_id=_customer_id(body.customer),
         exp_month=body.exp_month,
@@ -592,9 +592,9 @@ def read_agreement_in(call: Call[wire.AgreementIn, NoQuery]) -> commands.CreateA
         reason=Reason(body.reason),
         consented_at=_instant(body.consented_at),
         customer_id=_customer_id(body.customer),
-        network_transaction_id=_text(body.network_transaction_id, "network_transaction_id"),
-        reference=_text(body.reference, "reference"),
-        description=_text(body.description, "description"),
+        network_transaction_id=text(body.network_transaction_id, "network_transaction_id"),
+        reference=text(body.reference, "reference"),
+        description=text(body.description, "description"),
         metadata=_metadata(body.metadata),
     )
 
@@ -662,10 +662,10 @@ def read_customer_in(call: Call[wire.CustomerIn, NoQuery]) -> commands.CreateCus
     """Read a customer to store."""
     body = call.body
     return commands.CreateCustomer(
-        reference=_text(body.reference, "reference"),
-        name=_text(body.name, "name"),
-        email=_text(body.email, "email"),
-        phone=_text(body.phone, "phone"),
+        reference=text(body.reference, "reference"),
+        name=text(body.name, "name"),
+        email=text(body.email, "email"),
+        phone=text(body.phone, "phone"),
         metadata=_metadata(body.metadata),
     )
 
@@ -688,7 +688,7 @@ def read_customer_update(call: Call[wire.CustomerUpdateIn, NoQuery]) -> commands
     for name in ("reference", "name", "email", "phone"):
         value: str | UnsetType | None = getattr(body, name)
         if not isinstance(value, UnsetType):
-            changes[name] = _text(value, name)
+            changes[name] = text(value, name)
     return commands.UpdateCustomer(
         customer_id=CustomerId(call.path["customer_id"]),
         changes=changes,
@@ -749,8 +749,8 @@ def read_fault(call: Call[wire.FaultIn, NoQuery]) -> commands.AddFault:
     """Read which trouble to script."""
     body = call.body
     for name, value in (body.parameters or {}).items():
-        _text(name, "parameters")
-        _text(value, "parameters")
+        text(name, "parameters")
+        text(value, "parameters")
     return commands.AddFault(
         Fault(
             trouble=body.trouble,
