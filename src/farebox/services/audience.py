@@ -26,7 +26,7 @@ def check_url(url: str, mode: Mode) -> None:
     schemes = {"https"} if mode is Mode.LIVE else {"https", "http"}
     try:
         parts = urlsplit(url)
-        is_callable = parts.scheme in schemes and bool(parts.hostname) and (parts.port or 1) > 0
+        is_callable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_callable = False
         parts = urlsplit("")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from farebox.dialects.dialect import BearerKey, Dialect, InHeader, NoBody, NoQuery, Route
-from farebox.dialects.native import checkout, mapping, notices, wire
+from farebox.dialects.native import checkout, mapping, notices, webhooks, wire
 from farebox.dialects.native.callbacks import CALLBACKS
 from farebox.dialects.native.errors import ERRORS, write_error
 from farebox.domain.tokens import TokenRules
@@ -307,6 +307,7 @@ NATIVE = Dialect(
             notices.write_event,
             summary="Show an event",
         ),
+        *webhooks.ROUTES,
         Route(
             "POST",
             "/v1/sandbox/clock",
