@@ -26,6 +26,7 @@ from farebox.adapters.crypto.kek import (
     open_systemd_credential,
 )
 from farebox.adapters.crypto.ring import CACHE_TAG_FILE, ring_problem
+from farebox.adapters.delivery import open_sender
 from farebox.adapters.hardening import (
     Circumstances,
     Finding,
@@ -44,6 +45,7 @@ from farebox.adapters.system import SystemClock, SystemRandomness
 from farebox.adapters.telemetry import Metrics, ScrubbedHandler, configure_logging
 from farebox.config.settings import Kek, Settings
 from farebox.dialects.bamboo.declaration import BAMBOO
+from farebox.dialects.dintero.declaration import DINTERO
 from farebox.dialects.engine import Engine
 from farebox.dialects.native.declaration import NATIVE
 from farebox.dialects.payroc.declaration import PAYROC
@@ -53,6 +55,7 @@ from farebox.domain.access import Mode, Tenant
 from farebox.domain.errors import MESSAGES, ConfigurationError, ErrorCode, Unavailable
 from farebox.domain.frozen import frozen
 from farebox.domain.merchants import Merchant
+from farebox.ports.delivery import Sender
 from farebox.ports.storage import Storage, StorageHealth
 from farebox.services.access import Access
 from farebox.services.auditing import Auditing
@@ -71,7 +74,7 @@ from farebox.web.pages import ErrorText, pages, render_page
 from farebox.web.server import Listener, Tls, build_server, open_sockets
 from farebox.worker.loops import Job, Worker
 
-DIALECTS = (NATIVE, BAMBOO, PAYROC, PAYSAFE)
+DIALECTS = (NATIVE, BAMBOO, PAYROC, PAYSAFE, DINTERO)
 SANDBOX_FILE = "sandbox.sqlite3"
 LOCK_FILE = "server.lock"
 FIRST_MERCHANT = "First merchant"
@@ -191,7 +194,6 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     """
     clock, randomness = SystemClock(), SystemRandomness()
     metrics = Metrics(version=__version__)
-    ids = Ids(clock, randomness)
     async with AsyncExitStack() as opened:
         # The audit's chain needs a key that lies in the database it is written to.
         crypto: Crypto | None = None
@@ -219,7 +221,9 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             timeout_s=settings.sandbox.timeout_s,
         )
         opened.push_async_callback(processor.close)
-        yield _wire(settings, storage, crypto, processor, clock, randomness, ids, metrics)
+        sender = open_sender(settings.webhooks.allowed_networks, clock, version=__version__)
+        opened.push_async_callback(sender.close)
+        yield _wire(settings, storage, crypto, processor, sender, clock, randomness, metrics)
 
 
 def _wire(
@@ -227,11 +231,12 @@ def _wire(
     storage: Storage,
     crypto: Crypto,
     processor: SandboxProcessor,
+    sender: Sender,
     clock: SystemClock,
     randomness: SystemRandomness,
-    ids: Ids,
     metrics: Metrics,
 ) -> Services:
+    ids = Ids(clock, randomness)
     access = Access(
         storage=storage,
         secrets=crypto.secrets,
@@ -252,6 +257,9 @@ def _wire(
         randomness=randomness,
         telemetry=metrics,
         access=access,
+        sender=sender,
+        callbacks={dialect.name: dialect.callbacks for dialect in DIALECTS},
+        on_error=_declaration_failed,
         bin_length=settings.bin_length,
         keeps_cvc=settings.keep_cvc_after_verification,
     )
@@ -287,6 +295,8 @@ def jobs(services: Services) -> tuple[Job, ...]:
         Job("bill", 5.0, services.use_cases.subscriptions.bill_due),
         Job("follow", 1.0, services.use_cases.checkout_payments.follow_payments),
         Job("expire_checkouts", 5.0, services.use_cases.checkout.expire_due),
+        Job("fan out", 0.2, services.use_cases.webhooks.fan_out),
+        Job("deliver", 0.2, services.use_cases.webhooks.deliver),
         Job("retain", 3600.0, services.retention.purge),
         Job("destroy keys", 3600.0, lambda: _destroy_keys(services)),
         Job("ring", 5.0, services.crypto.maintain),
@@ -321,6 +331,8 @@ async def _gauges(services: Services) -> int:
     """Refresh the gauges that are read from the database."""
     in_doubt = await services.storage.read(lambda uow: uow.operations.doubt_statistics())
     services.metrics.in_doubt(in_doubt, services.clock.now())
+    waiting_since = await services.storage.read(lambda uow: uow.webhooks.oldest_undelivered())
+    services.metrics.webhook_backlog(waiting_since, services.clock.now())
     services.metrics.key_ages(services.crypto.key_ages_s())
     return 0
 
@@ -494,6 +506,7 @@ async def _serve(
         finally:
             notify("STOPPING=1")
             await worker.stop()
+            await services.use_cases.webhooks.stop()
             await _note_the_end(services)
 
 
@@ -600,6 +613,11 @@ def _refuse_unsafe(settings: Settings, found: tuple[Finding, ...]) -> None:
 
 async def _storage_is_ready(storage: Storage) -> bool:
     return (await storage.health()).ready
+
+
+def _declaration_failed(what: str, error: Exception, /) -> None:
+    """Tell the operator that a dialect could not write or sign; it is our defect, and nobody else's wait."""
+    _log.error("%s failed", what, exc_info=error)
 
 
 def _job_failed(name: str, error: Exception) -> None:

@@ -98,9 +98,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         server.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all browser tests; without one they fail under CI and are skipped elsewhere."""
+    """One Chromium for a module's tests; without one they fail under CI and are skipped elsewhere.
+
+    Not longer: while Playwright's synchronous door is open its event loop runs, and a test of another module
+    that needs a loop of its own would find it running.
+    """
     path = chromium()
     if path is None:
         message = "Chromium is not installed (apt-get install chromium)."

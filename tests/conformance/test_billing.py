@@ -121,7 +121,7 @@ async def test_a_credential_has_its_merchants_name(engine) -> None:
     await engine.storage.write(lambda uow: uow.stored_tokens.insert(named))
     assert await engine.storage.read(lambda uow: uow.stored_tokens.find_by_name(TENANT, "mine")) == named
     assert await engine.storage.read(lambda uow: uow.stored_tokens.find_by_name(STRANGER, "mine")) is None
-    await engine.storage.write(lambda uow: uow.stored_tokens.delete(TENANT, named.id))
+    await engine.storage.write(lambda uow: uow.stored_tokens.delete(named))
     again = stored_token(wrapped_by=b"12345678", name="mine")
     with pytest.raises(Conflict) as refusal:
         await engine.storage.write(lambda uow: uow.stored_tokens.insert(again))

@@ -22,16 +22,18 @@ from tests.conformance.things import (
 
 from farebox.adapters.storage import open_storage
 from farebox.domain.audit import AuditAction, AuditEntry
+from farebox.domain.declines import DeclineReason, decline_for
 from farebox.domain.errors import Conflict, ErrorCode, FareboxError
 from farebox.domain.idempotency import IdempotencyRecord, IdempotencyState
 from farebox.domain.ids import MerchantAccountId, OperationId, PaymentId
 from farebox.domain.merchants import MerchantAccount
-from farebox.domain.operations import OperationKind, OperationState
+from farebox.domain.operations import Initiator, OperationKind, OperationState
 from farebox.domain.payments import ID_PREFIXES
-from farebox.domain.tokens import SingleUseToken, TokenState
+from farebox.domain.tokens import SealedReusable, SingleUseToken, TokenState
 from farebox.ports.storage import PageRequest, Storage, UnitOfWork
 
 NO_OFFSET = timedelta(0)
+SEALED_WITH_STRING = SealedReusable(b"s" * 64, b"payload", b"details", b"string")
 
 
 class Late(Exception):
@@ -402,7 +404,7 @@ async def test_every_key_in_use_is_named_once(engine) -> None:
         return keys, await engine.storage.read(lambda uow: uow.keys.usage(first))
 
     assert await in_use() == ([first, second], 2)
-    await engine.storage.write(lambda uow: uow.stored_tokens.delete(TENANT, tokens[1].id))
+    await engine.storage.write(lambda uow: uow.stored_tokens.delete(tokens[1]))
     assert await in_use() == ([first, second], 1)
     old, new = (stored_token(wrapped_by=key).sealed.wrapped_key for key in (first, second))
     await engine.storage.write(lambda uow: uow.stored_tokens.swap_wrap(TENANT, tokens[2].id, old, new))
@@ -479,3 +481,94 @@ async def test_whose_account_a_name_is(engine) -> None:
     for name, owners in (("1001", [TENANT.merchant_id]), ("100", []), ("7", [])):
         found = await storage.read(lambda uow, name=name: uow.merchants.owners_of_account("paysafe", name))
         assert list(found) == owners
+
+
+async def test_what_a_payment_stored_is_found_and_erased(engine) -> None:
+    """Tokens know their payment; a deleted one keeps no sealed part, and is listed where it is asked for."""
+    bill = payment()
+    kept = [
+        stored_token(payment_id=bill.id, customer_reference="c-7", sealed=SEALED_WITH_STRING)
+        for _ in range(2)
+    ]
+    stranger = stored_token(customer_reference="c-8")
+
+    async def insert(uow: UnitOfWork) -> None:
+        await uow.payments.insert(bill)
+        for token in (*kept, stranger):
+            await uow.stored_tokens.insert(token)
+
+    await engine.storage.write(insert)
+    ended = replace(kept[0], facts={"reason": "asked"}, deleted_at=now())
+    assert await engine.storage.write(lambda uow: uow.stored_tokens.delete(ended))
+    assert not await engine.storage.write(lambda uow: uow.stored_tokens.delete(ended))
+    of_payment = await engine.storage.read(lambda uow: uow.stored_tokens.of_payment(TENANT, bill.id))
+    assert [(one.id, one.sealed) for one in of_payment] == [
+        (kept[0].id, None),
+        (kept[1].id, SEALED_WITH_STRING),
+    ]
+    assert of_payment[0].facts == {"reason": "asked"}
+    assert of_payment[0].deleted_at is not None
+    assert not await engine.storage.read(lambda uow: uow.stored_tokens.of_payment(STRANGER, bill.id))
+    page = PageRequest(filters={"customer_reference": "c-7"})
+    active = await engine.storage.read(lambda uow: uow.stored_tokens.page(TENANT, page))
+    every = await engine.storage.read(lambda uow: uow.stored_tokens.page(TENANT, page, with_deleted=True))
+    assert [one.id for one in active.items] == [kept[1].id]
+    assert [one.id for one in every.items] == [kept[1].id, kept[0].id]
+
+
+async def test_the_schema_refuses_a_deleted_token_with_a_string(engine) -> None:
+    """The second guard: whatever a statement forgets, a deleted token has nothing that pays."""
+    token = stored_token(sealed=SEALED_WITH_STRING)
+    await engine.storage.write(lambda uow: uow.stored_tokens.insert(token))
+    with pytest.raises(Exception, match="deleted_token"):
+        await engine.sql("UPDATE stored_token SET state = 'deleted' WHERE id = $1", token.id)
+
+
+async def test_facts_of_a_payment_are_amended_under_its_lock(engine) -> None:
+    """What is noted later replaces the facts and nothing else, and later writers see the new version."""
+    bill = payment(facts={"a": 1})
+    await engine.storage.write(lambda uow: uow.payments.insert(bill))
+
+    async def amend(uow: UnitOfWork) -> None:
+        locked = await uow.payments.lock(TENANT, bill.id)
+        await uow.payments.amend(replace(locked, facts={**locked.facts, "b": 2}))
+
+    await engine.storage.write(amend)
+    found = await engine.storage.read(lambda uow: uow.payments.find(TENANT, bill.id))
+    assert (found.facts, found.version) == ({"a": 1, "b": 2}, bill.version + 1)
+    assert not await engine.storage.write(lambda uow: uow.payments.update(bill)), (
+        "an older version is refused"
+    )
+
+
+async def test_attempts_without_the_customer_are_counted_by_instrument(engine) -> None:
+    """Every token of one card counts; what the issuer was not asked, and what the customer did, does not."""
+    one, other = stored_token(), stored_token()
+    other = replace(other, fingerprint=one.fingerprint)
+    alone = {"initiator": Initiator.MERCHANT, "state": OperationState.DECLINED}
+    declined = decline_for(DeclineReason.INSUFFICIENT_FUNDS)
+    wanted = [
+        payment(stored_token_id=one.id, decline=declined, **alone),
+        payment(stored_token_id=other.id, decline=declined, **alone),
+    ]
+    others = [
+        payment(stored_token_id=one.id, decline=decline_for(DeclineReason.VELOCITY_EXCEEDED), **alone),
+        payment(stored_token_id=one.id, decline=declined, state=OperationState.DECLINED),
+        payment(decline=declined, **alone),
+    ]
+
+    async def insert(uow: UnitOfWork) -> None:
+        for token in (one, other):
+            await uow.stored_tokens.insert(token)
+        for bill in (*wanted, *others):
+            await uow.payments.insert(bill)
+
+    await engine.storage.write(insert)
+
+    async def count(tenant: Any, limit: int) -> list[str]:
+        found = await engine.storage.read(lambda uow: uow.payments.made_alone(tenant, one.fingerprint, limit))
+        return [bill.id for bill in found]
+
+    assert await count(TENANT, 10) == [wanted[1].id, wanted[0].id]
+    assert await count(TENANT, 1) == [wanted[1].id]
+    assert await count(STRANGER, 10) == []

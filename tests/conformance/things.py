@@ -64,7 +64,7 @@ def single_use_token(*, lives: timedelta = timedelta(minutes=10), **changes: Any
     return SingleUseToken(**{**values, **changes})
 
 
-def stored_token(*, wrapped_by: bytes, **changes: Any) -> StoredToken:
+def stored_token(*, wrapped_by: bytes = b"key-0001", **changes: Any) -> StoredToken:
     """A payment token whose record key is wrapped by the key of this id; 8 bytes."""
     # A ciphertext's header: the suite, then the key.
     wrapped_key = b"\x01" + wrapped_by + b"wrapped"

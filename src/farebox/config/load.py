@@ -22,6 +22,7 @@ PREFIX = "FAREBOX_"
 CONFIG_VARIABLE = "FAREBOX_CONFIG"
 FILE_NAME = "farebox.toml"
 _PAIRS = frozenset({"dialect_ports", "dialect_hosts"})
+_LISTS = frozenset({"webhooks__allowed_networks"})
 
 
 def load(
@@ -110,7 +111,7 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
                 raise _refuse(f"{variable} and the variable without _FILE are both set.")
             _set(values, name.removesuffix("_file").split("__"), _read_secret(variable, value))
         else:
-            _set(values, name.split("__"), _pairs(value, variable) if name in _PAIRS else value)
+            _set(values, name.split("__"), _parts(name, value, variable))
     return values
 
 
@@ -119,6 +120,13 @@ def _read_secret(variable: str, path: str) -> str:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         raise _refuse(f"The file that {variable} names cannot be read.") from None
+
+
+def _parts(name: str, value: str, variable: str) -> Any:
+    """Read a value that has parts as such."""
+    if name in _PAIRS:
+        return _pairs(value, variable)
+    return [part.strip() for part in value.split(",") if part.strip()] if name in _LISTS else value
 
 
 def _pairs(value: str, variable: str) -> dict[str, str]:

@@ -71,6 +71,18 @@ class Sandbox(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 86_400
 
 
+class Webhooks(Struct, frozen=True, forbid_unknown_fields=True):
+    """Telling merchants what happened."""
+
+    allowed_networks: Annotated[
+        list[str],
+        Meta(
+            description="Networks that webhooks may call beside the Internet, like `127.0.0.0/8`; for "
+            "development. In the environment separated by commas."
+        ),
+    ] = field(default_factory=list[str])
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """What an operator may set."""
 
@@ -114,6 +126,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = field(default_factory=Limits)
     rate_limits: RateLimits = field(default_factory=RateLimits)
     sandbox: Sandbox = field(default_factory=Sandbox)
+    webhooks: Webhooks = field(default_factory=Webhooks)
     metrics: Annotated[
         Literal["loopback", "everyone", "off"], Meta(description="Who may read `/metrics`.")
     ] = "loopback"

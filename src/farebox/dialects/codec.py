@@ -177,7 +177,9 @@ def check_text(text: str) -> None:
 
 
 def _from_wire(type_: type[Any], value: Any) -> Any:
-    """Wrap what is secret in the moment it is decoded."""
+    """Wrap what is secret in the moment it is decoded, and keep what a dialect only gives back."""
+    if type_ is object:
+        return value
     if type_ is Sensitive and isinstance(value, str):
         return Sensitive(value)
     raise ValueError("Expected `str`")
@@ -185,7 +187,7 @@ def _from_wire(type_: type[Any], value: Any) -> Any:
 
 def _from_lenient_wire(type_: type[Any], value: Any) -> Any:
     """Wrap what is secret, written as a number too."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if type_ is not object and isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     return _from_wire(type_, value)
 

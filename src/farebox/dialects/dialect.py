@@ -21,6 +21,7 @@ from farebox.domain.errors import ErrorCode, InvalidRequest, Problem
 from farebox.domain.frozen import frozen
 from farebox.domain.ids import RequestId
 from farebox.domain.tokens import TokenRules
+from farebox.services.callbacks import Callbacks
 from farebox.services.commands import Command
 
 BodyT = TypeVar("BodyT")
@@ -234,6 +235,37 @@ class KeyInHeader:
     def credential(self, request: WireRequest, path: Mapping[str, str]) -> str | None:
         """Give the header's value."""
         return request.headers.get(self.name, b"").decode("latin-1").strip() or None
+
+
+@frozen
+class EitherOf:
+    """Several places where a credential may stand: the first one that holds one counts."""
+
+    places: tuple[Authentication, ...]
+
+    @property
+    def description(self) -> Mapping[str, str]:
+        """Describe the usual place."""
+        return self.places[0].description
+
+    @property
+    def challenge(self) -> bytes:
+        """Ask for the usual one."""
+        return self.places[0].challenge
+
+    @property
+    def use(self) -> CredentialUse:
+        """Say how the usual one is presented."""
+        return self.places[0].use
+
+    def credential(self, request: WireRequest, path: Mapping[str, str]) -> str | None:
+        """Give what stands in the first place that holds something."""
+        return self.place(request, path).credential(request, path)
+
+    def place(self, request: WireRequest, path: Mapping[str, str]) -> Authentication:
+        """Give the place that holds a credential, or the usual one."""
+        held = (place for place in self.places if place.credential(request, path) is not None)
+        return next(held, self.places[0])
 
 
 @frozen
@@ -457,6 +489,8 @@ class Dialect:
     """Answer a known idempotency key before a reader's chain looks at anything."""
     bound_by_refusals: frozenset[int] = frozenset()
     """Statuses of refusals that bind an idempotency key to the request that was refused."""
+    callbacks: Mapping[str, Callbacks] = field(default_factory=dict[str, Callbacks])
+    """What it tells merchants' servers, by kind of endpoint."""
     error_media_type: bytes = b"application/json"
     request_id_header: bytes = b"request-id"
     """Lower case, as every header name in ASGI."""

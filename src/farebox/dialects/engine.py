@@ -34,6 +34,7 @@ from farebox.dialects.dialect import (
     Call,
     Cors,
     Dialect,
+    EitherOf,
     NoBody,
     PageView,
     Refusal,
@@ -255,6 +256,8 @@ class Engine:
         self, route: AnyRoute, path: Mapping[str, str], request: WireRequest
     ) -> Principal:
         authentication = route.authentication or self.dialect.authentication
+        if isinstance(authentication, EitherOf):
+            authentication = authentication.place(request, path)
         if authentication.use is CredentialUse.NOBODY:
             return NOBODY
         credential = authentication.credential(request, path)

@@ -13,6 +13,8 @@ class AuditAction(StrEnum):
     """What is worth an entry."""
 
     INSTRUMENT_OPENED = "instrument_opened"
+    TOKEN_SHOWN = "token_shown"
+    """A stored token's string was shown again."""
     ACCESS_REFUSED = "access_refused"
     MERCHANT_CREATED = "merchant_created"
     API_KEY_CREATED = "api_key_created"

@@ -122,8 +122,12 @@ class SaveTerms:
     choice: SaveChoice = SaveChoice.OPT_IN
     reason: Reason = Reason.UNSCHEDULED
     agreement_id: AgreementId | None = None
-    also_recurrence: bool = False
-    """Store a recurrence token beside the payment token."""
+    customer_reference: str | None = None
+    """The merchant's own name of the customer, where the dialect keeps no customers."""
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with the credential."""
+    also: tuple[SaveTerms, ...] = ()
+    """More credentials for the same card; they are kept when this one is."""
 
     def applies(self, *, ticked: bool) -> bool:
         """Tell whether the card is kept, given the box on the page."""

@@ -52,6 +52,7 @@ class ErrorCode(StrEnum):
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
     IDEMPOTENCY_KEY_MISSING = "idempotency_key_missing"
     MEDIA_TYPE_UNSUPPORTED = "media_type_unsupported"
+    URL_REFUSED = "url_refused"
     NOT_ACCEPTABLE = "not_acceptable"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     # Unauthenticated, Forbidden
@@ -72,6 +73,8 @@ class ErrorCode(StrEnum):
     MERCHANT_NOT_FOUND = "merchant_not_found"
     DOCUMENT_NOT_FOUND = "document_not_found"
     CHECKOUT_SESSION_NOT_FOUND = "checkout_session_not_found"
+    WEBHOOK_ENDPOINT_NOT_FOUND = "webhook_endpoint_not_found"
+    WEBHOOK_DELIVERY_NOT_FOUND = "webhook_delivery_not_found"
     # Conflict
     TOKEN_ALREADY_CONSUMED = "token_already_consumed"
     TOKEN_IN_FLIGHT = "token_in_flight"
@@ -130,6 +133,7 @@ MESSAGES: Mapping[ErrorCode, str] = {
     ErrorCode.IDEMPOTENCY_KEY_INVALID: "The idempotency key is empty, too long or not printable ASCII.",
     ErrorCode.IDEMPOTENCY_KEY_MISSING: "This request needs an idempotency key.",
     ErrorCode.MEDIA_TYPE_UNSUPPORTED: "This endpoint reads JSON.",
+    ErrorCode.URL_REFUSED: "The URL is not one that may be called.",
     ErrorCode.NOT_ACCEPTABLE: "This endpoint answers in JSON, which the request does not accept.",
     ErrorCode.METHOD_NOT_ALLOWED: "This path exists, but not for this method.",
     ErrorCode.API_KEY_MISSING: "There is no API key in the request.",
@@ -148,6 +152,8 @@ MESSAGES: Mapping[ErrorCode, str] = {
     ErrorCode.MERCHANT_NOT_FOUND: "There is no such merchant.",
     ErrorCode.DOCUMENT_NOT_FOUND: "There is no such thing.",
     ErrorCode.CHECKOUT_SESSION_NOT_FOUND: "There is no such checkout session.",
+    ErrorCode.WEBHOOK_ENDPOINT_NOT_FOUND: "There is no such webhook endpoint.",
+    ErrorCode.WEBHOOK_DELIVERY_NOT_FOUND: "There is no such webhook delivery.",
     ErrorCode.TOKEN_ALREADY_CONSUMED: "The token has been spent.",
     ErrorCode.TOKEN_IN_FLIGHT: "The token is being spent by another request.",
     ErrorCode.TOKEN_EXPIRED: "The token has expired.",
@@ -278,6 +284,7 @@ CLASS_OF: Mapping[ErrorCode, type[FareboxError]] = {
             ErrorCode.IDEMPOTENCY_KEY_INVALID,
             ErrorCode.IDEMPOTENCY_KEY_MISSING,
             ErrorCode.MEDIA_TYPE_UNSUPPORTED,
+            ErrorCode.URL_REFUSED,
             ErrorCode.NOT_ACCEPTABLE,
             ErrorCode.METHOD_NOT_ALLOWED,
         ),
@@ -311,6 +318,8 @@ CLASS_OF: Mapping[ErrorCode, type[FareboxError]] = {
             ErrorCode.MERCHANT_NOT_FOUND,
             ErrorCode.DOCUMENT_NOT_FOUND,
             ErrorCode.CHECKOUT_SESSION_NOT_FOUND,
+            ErrorCode.WEBHOOK_ENDPOINT_NOT_FOUND,
+            ErrorCode.WEBHOOK_DELIVERY_NOT_FOUND,
         ),
         NotFound,
     ),

@@ -51,6 +51,7 @@ class EventType(StrEnum):
     CHECKOUT_SESSION_FAILED = "checkout_session.failed"
     CHECKOUT_SESSION_CANCELLED = "checkout_session.cancelled"
     CHECKOUT_SESSION_EXPIRED = "checkout_session.expired"
+    WEBHOOK_ENDPOINT_PINGED = "webhook_endpoint.pinged"
 
 
 Value = str | int | bool | None

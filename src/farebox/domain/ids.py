@@ -27,6 +27,8 @@ OperationId = NewType("OperationId", str)
 EventId = NewType("EventId", str)
 DocumentId = NewType("DocumentId", str)
 CheckoutSessionId = NewType("CheckoutSessionId", str)
+WebhookEndpointId = NewType("WebhookEndpointId", str)
+DeliveryId = NewType("DeliveryId", str)
 RequestId = NewType("RequestId", str)
 SubscriptionId = NewType("SubscriptionId", str)
 
@@ -118,6 +120,43 @@ def has_shape(text: str, prefix: str) -> bool:
         and len(text) == len(head) + _LENGTH
         and all(character in _ALPHABET for character in text[len(head) :])
     )
+
+
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_BASE58_LENGTH = 22
+_UUID_BITS = 128
+
+
+def uuid_number(id_: str) -> int:
+    """Give the UUID of an id as a number; the prefix is not part of it."""
+    value = 0
+    for character in id_.rpartition("_")[2]:
+        value = value << 5 | _ALPHABET.index(character)
+    return value
+
+
+def id_of_uuid(prefix: str, uuid: int) -> str:
+    """Write a UUID as an id of ours."""
+    return f"{prefix}_{base32(uuid, _LENGTH)}"
+
+
+def base58(uuid: int) -> str:
+    """Write a UUID in 22 characters that sort as the number does."""
+    digits: list[str] = []
+    for _ in range(_BASE58_LENGTH):
+        uuid, digit = divmod(uuid, len(_BASE58))
+        digits.append(_BASE58[digit])
+    return "".join(reversed(digits))
+
+
+def parse_base58(text: str) -> int | None:
+    """Read what `base58` wrote; nothing for any other text."""
+    if len(text) != _BASE58_LENGTH or any(character not in _BASE58 for character in text):
+        return None
+    value = 0
+    for character in text:
+        value = value * len(_BASE58) + _BASE58.index(character)
+    return value if value < 1 << _UUID_BITS else None
 
 
 def uuid_of(identifier: str) -> str:

@@ -20,9 +20,17 @@ from farebox.domain.access import Tenant
 from farebox.domain.cards import luhn_digit
 from farebox.domain.facts import Facts
 from farebox.domain.frozen import frozen
-from farebox.domain.ids import AgreementId, CustomerId, OperationId, SingleUseTokenId, StoredTokenId
+from farebox.domain.ids import (
+    AgreementId,
+    CustomerId,
+    OperationId,
+    PaymentId,
+    SingleUseTokenId,
+    StoredTokenId,
+)
 from farebox.domain.instruments import InstrumentKind, InstrumentSummary
 from farebox.domain.operations import OperationKind
+from farebox.domain.retry_limits import RetryLimit
 
 TokenString = NewType("TokenString", str)
 """What the merchant holds: a bearer secret, shown once, stored as a keyed digest only."""
@@ -165,6 +173,10 @@ class TokenRules:
     verifications_max: int = 5
     shape: TokenShape = field(default_factory=lambda: NATIVE_SHAPES["single_use"])
     stored_shapes: Mapping[str, TokenShape] = field(default_factory=lambda: NATIVE_SHAPES)
+    shows_stored: bool = False
+    """Stored tokens' strings are sealed beside their cards, because the protocol shows them again."""
+    retry_limits: Mapping[str, RetryLimit] = field(default_factory=dict[str, RetryLimit])
+    """By brand: how often a card may be declined without its customer before it is not tried any more."""
     shows_stored_again: bool = False
     """A stored credential's string is shown whenever it is read, so it is sealed beside the details."""
 
@@ -256,6 +268,8 @@ class SealedReusable:
     """Record key sealed under the tenant key; its header names the tenant key's id."""
     payload: bytes
     details: bytes
+    string: bytes | None = None
+    """The token's own string, where its dialect shows it again."""
 
 
 @frozen
@@ -280,6 +294,11 @@ class StoredToken:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=dict[str, object])
     """What the dialect that stored it wants back."""
+    payment_id: PaymentId | None = None
+    """The payment that stored it."""
+    customer_reference: str | None = None
+    """The merchant's own name of the customer, where the dialect keeps no customers."""
+    deleted_at: datetime | None = None
     version: int = 1
     name: str | None = None
     """The merchant's own name for it, unique in the tenant, also after it is deleted."""

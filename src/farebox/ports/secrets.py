@@ -55,3 +55,15 @@ class Secrets(Protocol):
     ) -> bytes | None:
         """Open a stored answer; nothing when its bucket is destroyed."""
         ...
+
+    def seal_signing_secret(self, secret: str, *, tenant: Tenant, owner: str) -> bytes:
+        """Seal what signs webhooks; only this owner's row opens it."""
+        ...
+
+    def open_signing_secret(self, sealed: bytes, *, tenant: Tenant, owner: str) -> str:
+        """Open a signing secret.
+
+        Raises:
+            NotFound: `webhook_endpoint_not_found` when it is not this owner's.
+        """
+        ...

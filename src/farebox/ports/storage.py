@@ -33,6 +33,7 @@ from farebox.domain.ids import (
     ApiKeyId,
     CheckoutSessionId,
     CustomerId,
+    DeliveryId,
     DocumentId,
     EventId,
     IdRange,
@@ -42,12 +43,21 @@ from farebox.domain.ids import (
     SingleUseTokenId,
     StoredTokenId,
     SubscriptionId,
+    WebhookEndpointId,
 )
 from farebox.domain.merchants import ApiKey, Merchant, MerchantAccount
 from farebox.domain.operations import Operation
 from farebox.domain.payments import Payment
 from farebox.domain.subscriptions import Subscription
 from farebox.domain.tokens import SingleUseToken, StoredToken, TokenState
+from farebox.domain.webhooks import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryState,
+    DisabledReason,
+    SigningSecret,
+    WebhookEndpoint,
+)
 from farebox.ports.keys import KeyRepository
 
 T = TypeVar("T")
@@ -187,12 +197,21 @@ class StoredTokens(Protocol):
         """
         ...
 
-    async def delete(self, tenant: Tenant, token_id: StoredTokenId) -> bool:
-        """Move `active` to `deleted` and overwrite wrapped key and payload now."""
+    async def delete(self, token: StoredToken) -> bool:
+        """Move `active` to `deleted`, write facts and end, and overwrite every sealed part now."""
         ...
 
-    async def page(self, tenant: Tenant, page: PageRequest) -> Page[StoredToken]:
-        """List active tokens; filters: `kind`, `customer_id`, `agreement_id`."""
+    async def of_payment(self, tenant: Tenant, payment_id: PaymentId) -> Sequence[StoredToken]:
+        """Give the tokens that a payment stored, deleted ones too, oldest first."""
+        ...
+
+    async def page(
+        self, tenant: Tenant, page: PageRequest, *, with_deleted: bool = False
+    ) -> Page[StoredToken]:
+        """List active tokens, or all.
+
+        Filters: `kind`, `customer_id`, `agreement_id`, `customer_reference`.
+        """
         ...
 
     async def due_for_rewrap(
@@ -235,6 +254,13 @@ class Payments(Protocol):
 
         Filters: `kind`, `status`, `reference`, `customer_id`, `agreement_id`, `stored_token_id`, `dialect`,
         and `from_us`, `to_us` on the instant of creation by the merchant's clock.
+        """
+        ...
+
+    async def made_alone(self, tenant: Tenant, fingerprint: bytes, limit: int) -> Sequence[Payment]:
+        """Give the newest payments that the merchant made alone with any stored token of one instrument.
+
+        Those declined for too many attempts are left out: the issuer was not asked.
         """
         ...
 
@@ -605,6 +631,139 @@ class CheckoutSessions(Protocol):
         ...
 
 
+class Webhooks(Protocol):
+    """Who is told what happened: endpoints, their sealed secrets, queued events, deliveries."""
+
+    async def insert_endpoint(self, endpoint: WebhookEndpoint) -> None:
+        """Store an endpoint; the tenant's events are queued from this transaction on."""
+        ...
+
+    async def find_endpoint(self, tenant: Tenant, endpoint_id: WebhookEndpointId) -> WebhookEndpoint | None:
+        """Give an endpoint, deleted ones too."""
+        ...
+
+    async def update_endpoint(self, endpoint: WebhookEndpoint) -> bool:
+        """Write every field that may change where the version is the one given."""
+        ...
+
+    async def disable_endpoint(
+        self, tenant: Tenant, endpoint_id: WebhookEndpointId, reason: DisabledReason
+    ) -> None:
+        """Disable an endpoint that is not disabled yet."""
+        ...
+
+    async def page_endpoints(self, tenant: Tenant, page: PageRequest) -> Page[WebhookEndpoint]:
+        """List configured endpoints that are not deleted; filters: `dialect`, `kind`, `url`."""
+        ...
+
+    async def count_endpoints(self, tenant: Tenant) -> int:
+        """Count what `page_endpoints` lists."""
+        ...
+
+    async def configured(self, tenant: Tenant) -> Sequence[WebhookEndpoint]:
+        """Give the configured endpoints that are open, at most 100."""
+        ...
+
+    async def watch(self, tenant: Tenant, object_id: str, endpoint_id: WebhookEndpointId) -> None:
+        """Let a one-off endpoint hear of one more object."""
+        ...
+
+    async def watching(self, tenant: Tenant, object_id: str) -> Sequence[WebhookEndpoint]:
+        """Give the open one-off endpoints that hear of an object, at most 100."""
+        ...
+
+    async def insert_secret(self, secret: SigningSecret) -> None: ...
+
+    async def secrets(self, tenant: Tenant, owner: str) -> Sequence[SigningSecret]:
+        """Give an owner's ten newest secrets, newest first, ended ones too."""
+        ...
+
+    async def expire_secrets(self, tenant: Tenant, owner: str, at: datetime) -> None:
+        """Let an owner's secrets end at an instant, unless they end before."""
+        ...
+
+    async def forget_secrets(self, tenant: Tenant, owner: str) -> None:
+        """Erase an owner's secrets."""
+        ...
+
+    async def take_events(self, limit: int) -> Sequence[Event]:
+        """Take the oldest queued events of all tenants out of the queue, in order.
+
+        Concurrent callers get different ones. If the transaction is undone they are in the queue again.
+        """
+        ...
+
+    async def has_events(self) -> bool:
+        """Tell whether events are queued."""
+        ...
+
+    async def insert_delivery(self, delivery: Delivery) -> bool:
+        """Store a delivery; False when its endpoint has one of this event already."""
+        ...
+
+    async def find_delivery(self, tenant: Tenant, delivery_id: DeliveryId) -> Delivery | None: ...
+
+    async def delivery_of(
+        self, tenant: Tenant, endpoint_id: WebhookEndpointId, event_id: EventId
+    ) -> Delivery | None:
+        """Give the one delivery of an event to an endpoint."""
+        ...
+
+    async def page_deliveries(self, tenant: Tenant, page: PageRequest) -> Page[Delivery]:
+        """List; filters: `endpoint_id`, `event_id`, `subject_id`, `state`."""
+        ...
+
+    async def attempts(self, tenant: Tenant, delivery_id: DeliveryId) -> Sequence[DeliveryAttempt]:
+        """Give a delivery's attempts, oldest first, at most 100."""
+        ...
+
+    async def has_due(self) -> bool:
+        """Tell whether `claim_due` would find anything."""
+        ...
+
+    async def claim_due(self, limit: int, lease: timedelta) -> Sequence[Delivery]:
+        """Take due deliveries of all tenants, oldest first, for a time; then they are due again.
+
+        Concurrent callers get different ones.
+        """
+        ...
+
+    async def record_attempt(
+        self,
+        delivery: Delivery,
+        attempt: DeliveryAttempt,
+        *,
+        state: DeliveryState,
+        next_attempt_at: datetime | None,
+    ) -> bool:
+        """Keep an attempt and move the delivery on; `attempt.number` is given by the database.
+
+        False when another worker has claimed the delivery since and this attempt did not deliver it: the
+        attempt is kept, and the other decides.
+        """
+        ...
+
+    async def postpone(self, delivery: Delivery, delay: timedelta) -> None:
+        """Give a claimed delivery back untried."""
+        ...
+
+    async def cancel(self, delivery: Delivery) -> None:
+        """End a claimed delivery untried."""
+        ...
+
+    async def replay(self, tenant: Tenant, delivery_id: DeliveryId) -> Delivery | None:
+        """Make a delivery pending and due now, at the beginning of its schedule."""
+        ...
+
+    async def oldest_undelivered(self) -> datetime | None:
+        """Give since when the oldest queued event or due delivery waits; nothing when none does."""
+        ...
+
+    async def purge(self, older_than: datetime, limit: int) -> int:
+        """Delete old deliveries with their attempts, and old one-off endpoints."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """One transaction's view of everything."""
 
@@ -626,6 +785,7 @@ class UnitOfWork(Protocol):
     moments: Moments
     subscriptions: Subscriptions
     checkout_sessions: CheckoutSessions
+    webhooks: Webhooks
 
     async def now(self) -> datetime:
         """Give the instant by the database's clock, which never runs backwards."""

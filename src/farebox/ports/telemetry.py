@@ -8,6 +8,7 @@ from typing import Protocol
 from farebox.domain.access import Mode
 from farebox.domain.events import Event
 from farebox.domain.ids import OperationId
+from farebox.domain.webhooks import AttemptResult
 
 
 class Telemetry(Protocol):
@@ -39,4 +40,8 @@ class Telemetry(Protocol):
 
     def recovery_alarm(self, operation_id: OperationId, attempts: int) -> None:
         """Raise the alarm for an operation that stays in doubt."""
+        ...
+
+    def webhook_attempted(self, result: AttemptResult) -> None:
+        """Count one attempt at telling somebody."""
         ...

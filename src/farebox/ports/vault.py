@@ -68,8 +68,18 @@ class Vault(Protocol):
         *,
         tenant: Tenant,
         token_id: StoredTokenId,
+        string: TokenString | None = None,
     ) -> SealedReusable:
-        """Seal an instrument for keeping; a CVC in it is dropped, never sealed."""
+        """Seal an instrument for keeping; a CVC in it is dropped, never sealed.
+
+        `string` is sealed beside it, apart, for a dialect that shows it again.
+        """
+        ...
+
+    def open_token_string(
+        self, sealed: SealedReusable, *, tenant: Tenant, token_id: StoredTokenId
+    ) -> TokenString | None:
+        """Open a stored token's string; nothing where it was not sealed. Never touches the number."""
         ...
 
     def open_reusable(

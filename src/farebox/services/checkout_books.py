@@ -26,7 +26,7 @@ from farebox.domain.checkout import (
 from farebox.domain.errors import ErrorCode, InvalidRequest, NotFound
 from farebox.domain.events import Event, EventType, Value
 from farebox.domain.facts import check_facts
-from farebox.domain.ids import CheckoutSessionId, StoredTokenId
+from farebox.domain.ids import CheckoutSessionId, StoredTokenId, WebhookEndpointId
 from farebox.domain.instruments import InstrumentSummary
 from farebox.domain.money import Money
 from farebox.domain.operations import OperationKind
@@ -34,6 +34,7 @@ from farebox.domain.tokens import StoredToken, StoredTokenState, TokenString
 from farebox.ports.secrets import Secrets, TokenClass
 from farebox.ports.storage import UnitOfWork
 from farebox.ports.system import Clock
+from farebox.services.audience import listen
 from farebox.services.commands import (
     CheckoutSessionView,
     Context,
@@ -127,6 +128,16 @@ class CheckoutBooks:
                 raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND, param="payment_token")
             session = replace(session, stored_token_id=token.id if token else None)
         await uow.checkout_sessions.insert(session)
+        if command.callback is not None:
+            await listen(
+                uow,
+                command.callback,
+                tenant=tenant,
+                dialect=session.dialect,
+                object_id=session.id,
+                endpoint_id=WebhookEndpointId(self._ids.new("we")),
+                now=self._clock.now(),
+            )
         return self.event(session), session
 
     async def write(self, uow: UnitOfWork, session: CheckoutSession) -> Sequence[Event]:

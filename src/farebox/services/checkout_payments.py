@@ -18,6 +18,7 @@ from farebox.domain.checkout import (
     CheckoutEvent,
     CheckoutSession,
     CheckoutState,
+    SaveTerms,
     event_of_payment,
     moved,
 )
@@ -29,11 +30,11 @@ from farebox.domain.ids import CheckoutSessionId
 from farebox.domain.money import Money
 from farebox.domain.operations import Initiator
 from farebox.domain.payments import Payment
-from farebox.domain.tokens import StoredTokenKind
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
+from farebox.services import audience
 from farebox.services.checkout_books import (
     CheckoutBooks,
     found,
@@ -153,7 +154,7 @@ class CheckoutPayments:
         except _NothingToPay:
             return await self._storage.read(lambda uow: self._books.shown(uow, session_id, principal))
         after = await self._storage.read(lambda uow: self._books.shown(uow, session_id, principal))
-        return replace(after, payment=replace(payment, saved=None), made_attempt=True)
+        return replace(after, payment=replace(payment, saved=None, also_saved=()), made_attempt=True)
 
     async def pay_new(
         self,
@@ -201,6 +202,7 @@ class CheckoutPayments:
             raise _NothingToPay
         session = replace(session, payment_id=payment.id, attempts=session.attempts + 1)
         session = moved(session, CheckoutEvent.START, now, request_id=attempt.request_id, facts=attempt.note)
+        await audience.follow(uow, tenant, object_id=session.id, next_id=payment.id)
         return await self._books.write(uow, session)
 
     async def follow(
@@ -260,21 +262,27 @@ def _source(session: CheckoutSession, command: PayCheckoutSession) -> Source:
 def _pay(session: CheckoutSession, source: Source, initiator: Initiator, *, saves: bool) -> Pay:
     terms, save = session.terms, session.terms.save
     is_typed = not isinstance(source, FromKnownToken | FromStoredToken)
-    credential = also = None
-    if save is not None and is_typed and save.applies(ticked=saves):
-        credential = SaveCredential(save.kind, save.reason, save.agreement_id)
-        if save.also_recurrence:
-            also = SaveCredential(StoredTokenKind.RECURRENCE_TOKEN, save.reason, save.agreement_id)
+    keeps = save if save is not None and is_typed and save.applies(ticked=saves) else None
     return Pay(
         kind=session.kind,
         money=Money(terms.amount_minor, terms.currency),
         source=source,
         initiator=initiator,
         reference=session.reference,
-        save=credential,
-        save_also=also,
+        save=_credential(keeps) if keeps else None,
+        also_save=[_credential(one) for one in keeps.also] if keeps else (),
         customer_id=session.customer_id,
         metadata=session.metadata,
         facts={**session.payment_facts, SESSION_FACT: session.id},
         attributes=session.attributes,
+    )
+
+
+def _credential(terms: SaveTerms) -> SaveCredential:
+    return SaveCredential(
+        kind=terms.kind,
+        reason=terms.reason,
+        agreement_id=terms.agreement_id,
+        customer_reference=terms.customer_reference,
+        facts=terms.facts,
     )

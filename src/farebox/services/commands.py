@@ -25,6 +25,7 @@ from farebox.domain.ids import (
     AgreementId,
     CheckoutSessionId,
     CustomerId,
+    DeliveryId,
     DocumentId,
     EventId,
     IdRange,
@@ -33,6 +34,7 @@ from farebox.domain.ids import (
     PaymentId,
     RequestId,
     StoredTokenId,
+    WebhookEndpointId,
 )
 from farebox.domain.instruments import InstrumentSummary, PayerDetails, PaymentInstrument
 from farebox.domain.money import Money
@@ -41,6 +43,7 @@ from farebox.domain.payments import Payment
 from farebox.domain.sensitive import Sensitive
 from farebox.domain.subscriptions import Frequency, Subscription
 from farebox.domain.tokens import SingleUseToken, StoredToken, StoredTokenKind, TokenRules, TokenString
+from farebox.domain.webhooks import CallbackUrl, Delivery, DeliveryAttempt, WebhookEndpoint
 from farebox.ports.processors import Fault
 from farebox.ports.storage import Page, PageRequest
 
@@ -168,6 +171,8 @@ class PaymentView:
     operations: Sequence[Operation]
     saved: StoredTokenView | None = None
     """The credential stored by this payment; with its string in the first answer only."""
+    also_saved: Sequence[StoredTokenView] = ()
+    """What it stored beside that one."""
     operation: Operation | None = None
     """The operation this command made, on commands that make one."""
     credential: StoredTokenView | None = None
@@ -221,6 +226,58 @@ class AccessTokenView:
     scopes: frozenset[Scope]
     expires_at: datetime
     """By the merchant's clock."""
+
+
+Subject = (
+    PaymentView
+    | StoredTokenView
+    | CheckoutSessionView
+    | SingleUseToken
+    | Customer
+    | Agreement
+    | Document
+    | WebhookEndpoint
+)
+
+
+@frozen
+class Notice:
+    """An event with what it is about, as that stood when the notice was put together."""
+
+    event: Event
+    subject: Subject | None
+    """For an operation its payment, with the operation as `operation`; nothing when it is gone."""
+    delivery_id: DeliveryId | None = None
+
+    @property
+    def payment(self) -> PaymentView | None:
+        """Give the payment it is about, if it is about one."""
+        return self.subject if isinstance(self.subject, PaymentView) else None
+
+
+@frozen
+class WebhookEndpointView:
+    """An endpoint; `secret` is there only where it was just made, or where it was asked for."""
+
+    endpoint: WebhookEndpoint
+    secret: str | None = None
+
+
+@frozen
+class AccountSecretView:
+    """The secret that signs everything a dialect sends to a merchant."""
+
+    secret: str
+    created_at: datetime
+    number: int
+
+
+@frozen
+class DeliveryView:
+    """A delivery with its attempts, oldest first; in lists without them."""
+
+    delivery: Delivery
+    attempts: Sequence[DeliveryAttempt] = ()
 
 
 # --- single-use tokens -----------------------------------------------------------------------------
@@ -342,8 +399,10 @@ class SaveCredential:
     """An agreement made before; otherwise a recurrence token gets one made for it."""
     name: str | None = None
     """The merchant's own, unique one."""
+    customer_reference: str | None = None
+    """The merchant's own name of the customer, where the dialect keeps no customers."""
     facts: Facts = field(default_factory=dict[str, object])
-    """What the dialect wants back with it; never card data."""
+    """What the dialect wants back with the credential; never card data."""
 
 
 @frozen
@@ -375,8 +434,8 @@ class Pay(Command[PaymentView]):
     reason: Reason | None = None
     reference: str | None = None
     save: SaveCredential | None = None
-    save_also: SaveCredential | None = None
-    """Another credential of the same instrument; only what goes alongside the payment is given its string."""
+    also_save: Sequence[SaveCredential] = ()
+    """More credentials for the same instrument; needs `save`."""
     customer_id: CustomerId | None = None
     new_customer: CreateCustomer | None = None
     """Store this customer together with the payment, as whose it counts."""
@@ -392,6 +451,8 @@ class Pay(Command[PaymentView]):
     """What the payer said this time, in place of what is stored with the token; for this payment only."""
     family: str | None = None
     """The list that the operation belongs to, by which `ListOperations` finds it."""
+    callback: CallbackUrl | None = None
+    """Who else is told of this payment and what follows it."""
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     replaces: PaymentId | None = None
     """An earlier payment whose place this one takes, as only one can; its facts name this one's id."""
@@ -532,15 +593,29 @@ class GetStoredToken(Command[StoredTokenView]):
     scope: ClassVar[Scope | None] = Scope.TOKENS_READ
     token: str
     by_name: bool = False
+    with_deleted: bool = False
 
 
 @frozen
 class ListStoredTokens(Command[Page[StoredTokenView]]):
-    """List active stored credentials, newest first; `with_details` opens the payer's details of each."""
+    """List active stored credentials, or all of them, newest first."""
 
     scope: ClassVar[Scope | None] = Scope.TOKENS_READ
     page: PageRequest
+    with_deleted: bool = False
     with_details: bool = False
+    """Opens the payer's details of each."""
+
+
+@frozen
+class ShowTokenStrings(Command[Mapping[StoredTokenId, TokenString]]):
+    """Show the strings of active stored credentials again; those that were never sealed are left out.
+
+    Each one shown is audited before it is opened.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.TOKENS_SHOW
+    token_ids: Sequence[StoredTokenId]
 
 
 @frozen
@@ -569,6 +644,8 @@ class DeleteStoredToken(Command[StoredTokenView]):
 
     scope: ClassVar[Scope | None] = Scope.TOKENS_WRITE
     token: str
+    facts: Facts = field(default_factory=dict[str, object])
+    """What the dialect wants back with its end, beside the facts it has; never card data."""
 
 
 @frozen
@@ -743,6 +820,152 @@ class ListEvents(Command[Page[Event]]):
 
     scope: ClassVar[Scope | None] = Scope.EVENTS_READ
     page: PageRequest
+
+
+@frozen
+class GetNotice(Command[Notice]):
+    """Show one event with what it is about."""
+
+    scope: ClassVar[Scope | None] = Scope.EVENTS_READ
+    event_id: EventId
+
+
+@frozen
+class ListNotices(Command[Page[Notice]]):
+    """List events with what they are about, newest first."""
+
+    scope: ClassVar[Scope | None] = Scope.EVENTS_READ
+    page: PageRequest
+
+
+# --- webhooks --------------------------------------------------------------------------------------
+
+
+@frozen
+class CreateWebhookEndpoint(Command[WebhookEndpointView]):
+    """Have an address told what happens, signed with a secret that is shown now."""
+
+    scope: ClassVar[Scope | None] = Scope.WEBHOOKS_WRITE
+    url: str
+    kind: str
+    """Which of the dialect's declared callbacks it gets."""
+    event_types: Sequence[str] = ()
+    """None means all."""
+    is_enabled: bool = True
+    description: str | None = None
+    facts: Facts = field(default_factory=dict[str, object])
+    secret: str | None = None
+    """The caller's own; without one it is made."""
+
+
+@frozen
+class GetWebhookEndpoint(Command[WebhookEndpointView]):
+    """Show an endpoint.
+
+    With `with_secret`, for protocols that show it again, its secret too if the caller may also change it.
+    """
+
+    scope: ClassVar[Scope | None] = Scope.WEBHOOKS_READ
+    endpoint_id: WebhookEndpointId
+    with_secret: bool = False
+
+
+@frozen
+class ListWebhookEndpoints(Command[Page[WebhookEndpointView]]):
+    """List configured endpoints, newest first; filters as in `ports.storage.Webhooks.page_endpoints`."""
+
+    scope: ClassVar[Scope | None] = Scope.WEBHOOKS_READ
+    page: PageRequest
+
+
+@frozen
+class UpdateWebhookEndpoint(Command[WebhookEndpointView]):
+    """Change an endpoint; what is None stays. Enabling also ends what disabled it."""
+
+    scope: ClassVar[Scope | None] = Scope.WEBHOOKS_WRITE
+    endpoint_id: WebhookEndpointId
+    url: str | None = None
+    event_types: Sequence[str] | None = None
+    is_enabled: bool | None = None
+    description: str | None = None
+    facts: Facts | None = None
+    secret: str | None = None
+    """Replaces the secret at once."""
+
+
+@frozen
+class DeleteWebhookEndpoint(Command[WebhookEndpointView]):
+    """Delete an endpoint and its secrets; what is still on its way to it is cancelled."""
+
+    scope: ClassVar[Scope | None] = Scope.WEBHOOKS_WRITE
+    endpoint_id: WebhookEndpointId
+
+
+@frozen
+class RotateWebhookSecret(Command[WebhookEndpointView]):
+    """Give an endpoint a new secret; the old one signs too until the overlap is over."""
+
+    scope: ClassVar[Scope | None] = Scope.WEBHOOKS_WRITE
+    endpoint_id: WebhookEndpointId
+    overlap: timedelta = timedelta(days=1)
+
+
+@frozen
+class PingWebhookEndpoint(Command[Event]):
+    """Send an endpoint an event that tells of nothing."""
+
+    scope: ClassVar[Scope | None] = Scope.WEBHOOKS_WRITE
+    endpoint_id: WebhookEndpointId
+
+
+@frozen
+class RotateAccountSecret(Command[AccountSecretView]):
+    """Give the merchant a new secret in this dialect; the old one ends with the overlap."""
+
+    scope: ClassVar[Scope | None] = Scope.WEBHOOKS_WRITE
+    overlap: timedelta = timedelta(0)
+    secret: str | None = None
+    """The caller's own; without one it is made."""
+
+
+@frozen
+class GetAccountSecret(Command[AccountSecretView | None]):
+    """Show the merchant's secret in this dialect, for protocols that show it again; nothing without one."""
+
+    scope: ClassVar[Scope | None] = Scope.WEBHOOKS_WRITE
+
+
+@frozen
+class GetDelivery(Command[DeliveryView]):
+    """Show a delivery with its attempts."""
+
+    scope: ClassVar[Scope | None] = Scope.WEBHOOKS_READ
+    delivery_id: DeliveryId
+
+
+@frozen
+class ListDeliveries(Command[Page[DeliveryView]]):
+    """List deliveries, newest first; filters as in `ports.storage.Webhooks.page_deliveries`."""
+
+    scope: ClassVar[Scope | None] = Scope.WEBHOOKS_READ
+    page: PageRequest
+
+
+@frozen
+class ReplayDelivery(Command[DeliveryView]):
+    """Send a delivery again, the same bytes under the same ids, from the beginning of its schedule."""
+
+    scope: ClassVar[Scope | None] = Scope.WEBHOOKS_WRITE
+    delivery_id: DeliveryId
+
+
+@frozen
+class ResendEvent(Command[Sequence[DeliveryView]]):
+    """Tell an event again to every open endpoint that wants it, or to one of them."""
+
+    scope: ClassVar[Scope | None] = Scope.WEBHOOKS_WRITE
+    event_id: EventId
+    endpoint_id: WebhookEndpointId | None = None
 
 
 # --- documents and sessions ------------------------------------------------------------------------
@@ -971,6 +1194,8 @@ class CreateCheckoutSession(Command[CheckoutSessionView]):
     note: Facts = field(default_factory=dict[str, object])
     """What the dialect wants back with the first entry of the session's history."""
     address_of: Callable[[CheckoutSessionId], str] | None = None
+    callback: CallbackUrl | None = None
+    """Who else is told of this session, its payment and what follows it."""
 
 
 @frozen

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from farebox.domain.access import Tenant
+from farebox.domain.audit import AuditAction, AuditEntry
 from farebox.domain.bank_accounts import with_mandate
 from farebox.domain.cards import Card, parse_expiry
 from farebox.domain.credentials_on_file import (
@@ -46,6 +47,7 @@ from farebox.services.commands import (
     GetStoredToken,
     ListAgreements,
     ListStoredTokens,
+    ShowTokenStrings,
     StoreCredential,
     StoredTokenView,
     UpdateStoredToken,
@@ -153,7 +155,8 @@ class Credentials:
         if command.mandate_reference is not None:
             shape = context.rules.stored_shapes.get("mandate", shape)
         # What is sealed together with the card has to be there before; the unique index stands behind it.
-        is_late = shape.may_collide and not context.rules.shows_stored_again
+        is_kept = context.rules.shows_stored_again or context.rules.shows_stored
+        is_late = shape.may_collide and not is_kept
         drawn = None if is_late else self._ids.token(shape)
         shown = replace(details, token=drawn) if context.rules.shows_stored_again else details
         return Prepared(
@@ -162,7 +165,13 @@ class Credentials:
             drawn=drawn,
             summary=summary,
             details=shown,
-            sealed=self._vaulting.seal_reusable(instrument, shown, tenant=tenant, token_id=token_id),
+            sealed=self._vaulting.seal_reusable(
+                instrument,
+                shown,
+                tenant=tenant,
+                token_id=token_id,
+                string=drawn if context.rules.shows_stored else None,
+            ),
             fingerprint=self._vaulting.fingerprint(instrument, tenant),
         )
 
@@ -311,8 +320,43 @@ class Credentials:
         if command.by_name:
             token = await self._storage.read(lambda uow: self._find_by_name(uow, command.token, context))
         else:
-            token = await self._storage.read(lambda uow: self._find(uow, command.token, context))
+            token = await self._storage.read(
+                lambda uow: self._find(uow, command.token, context, with_deleted=command.with_deleted)
+            )
         return StoredTokenView(token, self._vaulting.details_of_stored(token))
+
+    async def show_strings(
+        self,
+        command: ShowTokenStrings,
+        context: Context[Mapping[StoredTokenId, TokenString]],
+        claim: Claim[Mapping[StoredTokenId, TokenString]],
+    ) -> Mapping[StoredTokenId, TokenString]:
+        """Show strings again, each after its audit entry is durable (SEC-11)."""
+        tenant = context.principal.tenant
+        await self._vaulting.prepare(tenant)
+
+        async def work(uow: UnitOfWork) -> list[StoredToken]:
+            found = [await uow.stored_tokens.find_by_id(tenant, token_id) for token_id in command.token_ids]
+            kept = [token for token in found if token and token.sealed and token.sealed.string]
+            entries = [
+                AuditEntry(
+                    action=AuditAction.TOKEN_SHOWN,
+                    at=self._clock.now(),
+                    merchant_id=tenant.merchant_id,
+                    actor=context.principal.key_id,
+                    object_id=token.id,
+                    why=context.dialect,
+                    request_id=context.request_id,
+                )
+                for token in kept
+            ]
+            if entries:
+                await uow.audit.append(entries)
+            return kept
+
+        kept = await self._storage.write(work) if command.token_ids else []
+        strings = {token.id: self._vaulting.string_of_stored(token) for token in kept}
+        return {token_id: string for token_id, string in strings.items() if string is not None}
 
     async def page(
         self,
@@ -320,9 +364,11 @@ class Credentials:
         context: Context[Page[StoredTokenView]],
         claim: Claim[Page[StoredTokenView]],
     ) -> Page[StoredTokenView]:
-        """List active stored credentials, without the payer's sealed details unless they are asked for."""
+        """List stored credentials, without the payer's sealed details unless they are asked for."""
         tenant = context.principal.tenant
-        page = await self._storage.read(lambda uow: uow.stored_tokens.page(tenant, command.page))
+        page = await self._storage.read(
+            lambda uow: uow.stored_tokens.page(tenant, command.page, with_deleted=command.with_deleted)
+        )
         if not command.with_details:
             return Page([StoredTokenView(token) for token in page.items], page.has_more)
         await self._vaulting.prepare(tenant)
@@ -391,7 +437,13 @@ class Credentials:
             instrument, details = change(instrument, details)
         if isinstance(instrument, Card):
             instrument = instrument.without_cvc()
-        sealed = self._vaulting.seal_reusable(instrument, details, tenant=token.tenant, token_id=token.id)
+        sealed = self._vaulting.seal_reusable(
+            instrument,
+            details,
+            tenant=token.tenant,
+            token_id=token.id,
+            string=self._vaulting.string_of_stored(token),
+        )
         summary = summary_of(instrument, bin_length=self._bin_length)
         fingerprint = self._vaulting.fingerprint(instrument, token.tenant)
         return replace(token, summary=summary, fingerprint=fingerprint), sealed
@@ -407,11 +459,13 @@ class Credentials:
         Raises:
             NotFound: `payment_token_not_found`.
         """
-        tenant = context.principal.tenant
+        facts = check_facts(command.facts)
+        now = self._clock.now() + context.principal.clock_offset
 
         async def work(uow: UnitOfWork) -> tuple[StoredToken, Event]:
             token = await self._find(uow, command.token, context)
-            await uow.stored_tokens.delete(tenant, token.id)
+            token = replace(token, facts={**token.facts, **facts}, deleted_at=now)
+            await uow.stored_tokens.delete(token)
             token = replace(token, state=StoredTokenState.DELETED, sealed=None, version=token.version + 1)
             event = self._event(EventType.STORED_TOKEN_DELETED, token, token.version)
             await uow.events.append((event,))
@@ -516,8 +570,15 @@ class Credentials:
     def _token_mac(self, string: TokenString, context: Context[Any]) -> bytes:
         return self._secrets.token_mac(string, TokenClass.SINGLE_USE, context.principal.tenant)
 
-    async def _find(self, uow: UnitOfWork, token: str, context: Context[Any]) -> StoredToken:
-        """Find an active credential by id or by string."""
+    async def _find(
+        self,
+        uow: UnitOfWork,
+        token: str,
+        context: Context[Any],
+        *,
+        with_deleted: bool = False,
+    ) -> StoredToken:
+        """Find a credential by id or by string; a deleted one only where it is asked for."""
         tenant = context.principal.tenant
         if any(has_shape(token, prefix) for prefix in STORED_ID_PREFIXES.values()):
             found = await uow.stored_tokens.find_by_id(tenant, StoredTokenId(token))
@@ -525,7 +586,7 @@ class Credentials:
             string = TokenString(token)
             macs = [self._secrets.token_mac(string, class_, tenant) for class_ in _CLASSES.values()]
             found = await uow.stored_tokens.find(tenant, macs)
-        if found is None or found.state is StoredTokenState.DELETED:
+        if found is None or (found.state is StoredTokenState.DELETED and not with_deleted):
             raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND)
         return found
 

@@ -158,7 +158,7 @@ class Customers:
             tenant, PageRequest(limit=_CREDENTIALS_AT_ONCE, filters={"customer_id": customer_id})
         )
         for token in page.items:
-            await uow.stored_tokens.delete(tenant, token.id)
+            await uow.stored_tokens.delete(replace(token, deleted_at=self._clock.now()))
         events = [
             self._ids.event(
                 EventType.STORED_TOKEN_DELETED,

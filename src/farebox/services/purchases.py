@@ -23,6 +23,7 @@ from farebox.domain.bank_accounts import BacsAccount, SepaAccount, check_mandate
 from farebox.domain.cards import Card, parse_cvc
 from farebox.domain.credentials_on_file import Agreement, AgreementState, check_agreed_use, check_use
 from farebox.domain.customers import Customer
+from farebox.domain.declines import Advice, Decline, DeclineReason
 from farebox.domain.errors import (
     Conflict,
     ErrorCode,
@@ -33,12 +34,21 @@ from farebox.domain.errors import (
 from farebox.domain.events import Event, EventType
 from farebox.domain.facts import check_facts
 from farebox.domain.frozen import frozen
-from farebox.domain.ids import AgreementId, ApiKeyId, CustomerId, OperationId, PaymentId, StoredTokenId
+from farebox.domain.ids import (
+    AgreementId,
+    ApiKeyId,
+    CustomerId,
+    OperationId,
+    PaymentId,
+    StoredTokenId,
+    WebhookEndpointId,
+)
 from farebox.domain.instruments import InstrumentSummary, PayerDetails, PaymentInstrument, summary_of
 from farebox.domain.operations import (
     RECOVERY_GRACE_S,
     SEND_WITHIN_S,
     Approved,
+    Declined,
     Initiator,
     Operation,
     OperationEvent,
@@ -49,6 +59,7 @@ from farebox.domain.operations import (
     Reason,
 )
 from farebox.domain.payments import ID_PREFIXES, Payment
+from farebox.domain.retry_limits import is_exhausted
 from farebox.domain.tokens import (
     STORED_ID_PREFIXES,
     SingleUseToken,
@@ -63,6 +74,7 @@ from farebox.ports.secrets import Secrets, TokenClass
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock
 from farebox.ports.telemetry import Telemetry
+from farebox.services.audience import listen
 from farebox.services.commands import (
     Context,
     FromCredential,
@@ -139,6 +151,8 @@ class _Reserved:
     credential: _Credential
     permit: Permit | None
     events: tuple[Event, ...]
+    refused: Declined | None = None
+    """Why it is not sent at all: the card was declined too often."""
 
 
 @frozen
@@ -210,15 +224,19 @@ class Purchases:
             lambda uow: self._reserve(uow, command, context, claim, plan, alongside)
         )
         self._telemetry.observe(reserved.events)
-        try:
-            instrument, payer = self._open(command, reserved)
-            request = self._request(command, context, plan, reserved, instrument, payer)
-            outcome = await self._submission.send(plan.processor, request, plan.deadline)
-        except FareboxError:
-            # Raised only where it is certain that no byte left.
-            await self._fail(reserved, context, claim, alongside)
-            raise
-        kept = self._keep(command, context, reserved, instrument, payer, outcome)
+        kept: Sequence[_Kept] = ()
+        if reserved.refused is not None:
+            outcome: Outcome = reserved.refused
+        else:
+            try:
+                instrument, payer = self._open(command, reserved)
+                request = self._request(command, context, plan, reserved, instrument, payer)
+                outcome = await self._submission.send(plan.processor, request, plan.deadline)
+            except FareboxError:
+                # Raised only where it is certain that no byte left.
+                await self._fail(reserved, context, claim, alongside)
+                raise
+            kept = self._keep(command, context, reserved, instrument, payer, outcome)
 
         async def work(uow: UnitOfWork) -> tuple[tuple[Event, ...], PaymentView]:
             return await self._settle(uow, context, claim, reserved, outcome, kept, alongside)
@@ -270,12 +288,23 @@ class Purchases:
         agreement_id = command.save.agreement_id if command.save else None
         if agreement_id and await uow.agreements.find(tenant, agreement_id) is None:
             raise NotFound(ErrorCode.AGREEMENT_NOT_FOUND, param="agreement")
+        refused = await self._refused(uow, command, context, credential, plan)
         payment = self._payment(command, context, plan, credential)
         operation = self._operation(command, plan, payment, claim.reference)
         await uow.payments.insert(payment)
         await uow.operations.insert(operation)
         if command.replaces is not None:
             await _note_replacement(uow, payment, command.replaces)
+        if command.callback is not None:
+            await listen(
+                uow,
+                command.callback,
+                tenant=tenant,
+                dialect=context.dialect,
+                object_id=payment.id,
+                endpoint_id=WebhookEndpointId(self._ids.new("we")),
+                now=plan.now,
+            )
         events = [self._ledger.operation_event(operation, payment)]
         if operation.consumes_token:
             reserved = self._ledger.token_event(EventType.SINGLE_USE_TOKEN_RESERVED, operation, payment, 2)
@@ -285,7 +314,7 @@ class Purchases:
         await uow.events.append(events)
         permit = None
         opened = credential.single_use or credential.stored
-        if opened is not None:
+        if opened is not None and refused is None:
             permit = await self._vaulting.permit(
                 uow,
                 opened.id,
@@ -294,7 +323,27 @@ class Purchases:
                 principal=context.principal,
                 request_id=context.request_id,
             )
-        return _Reserved(payment, operation, credential, permit, tuple(events))
+        return _Reserved(payment, operation, credential, permit, tuple(events), refused)
+
+    async def _refused(
+        self,
+        uow: UnitOfWork,
+        command: Pay,
+        context: Context[PaymentView],
+        credential: _Credential,
+        plan: _Plan,
+    ) -> Declined | None:
+        """Decline in the issuer's place what the networks no longer let a merchant try alone."""
+        stored = credential.stored
+        limit = context.rules.retry_limits.get(credential.summary.brand or "")
+        if command.initiator is not Initiator.MERCHANT or stored is None or limit is None:
+            return None
+        tenant = context.principal.tenant
+        tried = await uow.payments.made_alone(tenant, stored.fingerprint, limit.declines)
+        now = plan.now + context.principal.clock_offset
+        if not is_exhausted([(one.state, one.created_at, one.decline) for one in tried], limit, now):
+            return None
+        return Declined(Decline(DeclineReason.VELOCITY_EXCEEDED, Advice.DO_NOT_RETRY))
 
     async def _with_customer(self, uow: UnitOfWork, command: Pay, plan: _Plan, principal: Principal) -> Pay:
         """Check that the customer is there, or store the one that comes with the payment."""
@@ -634,25 +683,28 @@ class Purchases:
         outcome: Outcome,
     ) -> list[_Kept]:
         """Seal the credentials that are to be stored, if the payment went well."""
-        if not isinstance(outcome, Approved | Pending):
+        if command.save is None or not isinstance(outcome, Approved | Pending):
             return []
-        saves = [save for save in (command.save, command.save_also) if save is not None]
-        return [self._kept(save, context, reserved, instrument, payer, outcome) for save in saves]
+        return [
+            self._keep_one(save, context, reserved, instrument, payer, outcome)
+            for save in (command.save, *command.also_save)
+        ]
 
-    def _kept(
+    def _keep_one(
         self,
         save: SaveCredential,
         context: Context[PaymentView],
         reserved: _Reserved,
         instrument: PaymentInstrument,
         payer: PayerDetails,
-        outcome: Outcome,
+        outcome: Approved | Pending,
     ) -> _Kept:
         tenant = context.principal.tenant
         recurrence = save.kind is StoredTokenKind.RECURRENCE_TOKEN
         token_id = StoredTokenId(self._ids.new(STORED_ID_PREFIXES[save.kind]))
         shape = context.rules.shape_of(save.kind.value, reserved.payment.summary.kind)
-        is_late = shape.may_collide and not context.rules.shows_stored_again
+        is_kept = context.rules.shows_stored_again or context.rules.shows_stored
+        is_late = shape.may_collide and not is_kept
         string = None if is_late else self._ids.token(shape)
         if context.rules.shows_stored_again:
             payer = replace(payer, token=string)
@@ -679,12 +731,20 @@ class Purchases:
             fingerprint=self._vaulting.fingerprint(instrument, tenant),
             created_at=reserved.payment.created_at,
             dialect=context.dialect,
-            sealed=self._vaulting.seal_reusable(instrument, payer, tenant=tenant, token_id=token_id),
+            sealed=self._vaulting.seal_reusable(
+                instrument,
+                payer,
+                tenant=tenant,
+                token_id=token_id,
+                string=string if context.rules.shows_stored else None,
+            ),
             customer_id=reserved.payment.customer_id,
             agreement_id=agreement.id if agreement else save.agreement_id,
             network_transaction_id=linked,
             facts=check_facts(save.facts),
             name=save.name,
+            payment_id=reserved.payment.id,
+            customer_reference=save.customer_reference,
         )
         return _Kept(token, string, payer, agreement)
 
@@ -701,9 +761,8 @@ class Purchases:
         payment = reserved.payment
         saved = list[StoredTokenView]()
         if kept:
-            first = kept[0].token
-            agreement_id = first.agreement_id or payment.agreement_id
-            payment = replace(payment, saved_token_id=first.id, agreement_id=agreement_id)
+            agreement_id = kept[0].token.agreement_id or payment.agreement_id
+            payment = replace(payment, saved_token_id=kept[0].token.id, agreement_id=agreement_id)
         recorded = await self._ledger.record(
             uow,
             reserved.operation,
@@ -720,6 +779,7 @@ class Purchases:
             recorded.payment,
             (recorded.operation,),
             saved=saved[0] if saved else None,
+            also_saved=saved[1:],
             operation=recorded.operation,
             credential=StoredTokenView(stored) if stored else None,
         )

@@ -1,4 +1,4 @@
-"""Read models: payments and events, singly and in lists."""
+"""Read models: payments and events, singly and in lists; and what may be noted on a payment afterwards."""
 
 from __future__ import annotations
 
@@ -16,16 +16,20 @@ from farebox.services.commands import (
     Context,
     FindNumbered,
     GetEvent,
+    GetNotice,
     GetOperation,
     GetPayment,
     GetPaymentByKey,
     ListEvents,
+    ListNotices,
     ListOperations,
     ListPayments,
+    Notice,
     PaymentView,
     ResolveId,
 )
 from farebox.services.idempotency import Claim
+from farebox.services.notices import subject_of
 from farebox.services.views import payment_view, payment_view_of_operation
 
 _NOT_FOUND = {
@@ -219,6 +223,32 @@ class Reporting:
         """List events."""
         tenant = context.principal.tenant
         return await self._storage.read(lambda uow: uow.events.page(tenant, command.page))
+
+    async def notice(self, command: GetNotice, context: Context[Notice], claim: Claim[Notice]) -> Notice:
+        """Show an event with what it is about.
+
+        Raises:
+            NotFound: `event_not_found`.
+        """
+
+        async def work(uow: UnitOfWork) -> Notice:
+            event = await uow.events.find(context.principal.tenant, command.event_id)
+            if event is None:
+                raise NotFound(ErrorCode.EVENT_NOT_FOUND)
+            return Notice(event, await subject_of(uow, event))
+
+        return await self._storage.read(work)
+
+    async def notices(
+        self, command: ListNotices, context: Context[Page[Notice]], claim: Claim[Page[Notice]]
+    ) -> Page[Notice]:
+        """List events with what they are about."""
+
+        async def work(uow: UnitOfWork) -> Page[Notice]:
+            page = await uow.events.page(context.principal.tenant, command.page)
+            return Page([Notice(event, await subject_of(uow, event)) for event in page.items], page.has_more)
+
+        return await self._storage.read(work)
 
 
 async def _newest_between(uow: UnitOfWork, tenant: Tenant, prefix: str, first: str, last: str) -> str | None:

@@ -30,6 +30,7 @@ class Retention:
             shapes = await uow.probing.purge(int(now.timestamp()) // 86400 - 1)
             sessions = await uow.sessions.purge(_ROWS_AT_ONCE)
             references = await uow.references.purge(_ROWS_AT_ONCE)
-            return requests + events + shapes + sessions + references
+            webhooks = await uow.webhooks.purge(now - timedelta(days=self._events_kept_days), _ROWS_AT_ONCE)
+            return webhooks + requests + events + shapes + sessions + references
 
         return await self._storage.write(work)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from farebox.domain.frozen import frozen
+from farebox.ports.delivery import Sender
 from farebox.ports.processors import Processor, Sandbox
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage
@@ -18,6 +19,7 @@ from farebox.ports.telemetry import Telemetry
 from farebox.services import commands
 from farebox.services.access import Access
 from farebox.services.application import Application, Handler
+from farebox.services.callbacks import CallbackTable
 from farebox.services.checkout import Checkout
 from farebox.services.checkout_books import CheckoutBooks
 from farebox.services.checkout_payments import CheckoutPayments
@@ -38,6 +40,8 @@ from farebox.services.submission import Submission
 from farebox.services.subscriptions import Subscriptions
 from farebox.services.tokenization import Tokenization
 from farebox.services.vaulting import Vaulting
+from farebox.services.webhook_endpoints import WebhookEndpoints
+from farebox.services.webhooks import Report, Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class UseCases:
     checkout_payments: CheckoutPayments
     durability: Durability
     subscriptions: Subscriptions
+    webhooks: Webhooks
 
 
 def build_use_cases(
@@ -77,6 +82,9 @@ def build_use_cases(
     randomness: Randomness,
     telemetry: Telemetry,
     access: Access,
+    sender: Sender,
+    callbacks: CallbackTable,
+    on_error: Report,
     bin_length: int = 6,
     keeps_cvc: bool = False,
     parts: Parts = Parts(),  # frozen
@@ -91,9 +99,12 @@ def build_use_cases(
         sandbox: the hands on test mode's acquirer.
         clock: this node's.
         ids: names new things.
-        randomness: draws the addresses of checkout pages.
+        randomness: draws secrets, jitter and the addresses of checkout pages.
         telemetry: is told what happened.
         access: who is asking; it is told whose test clock has moved, because it remembers principals.
+        sender: calls the addresses of merchants.
+        callbacks: what the dialects declare of theirs.
+        on_error: is told of a declaration that failed at that.
         bin_length: 6 or 8 (SEC-04).
         keeps_cvc: let a security code outlive a verification.
         parts: the classes to use.
@@ -188,6 +199,27 @@ def build_use_cases(
 
     subscriptions = Subscriptions(storage=storage, clock=clock, ids=ids, execute=execute)
     customers = Customers(storage=storage, clock=clock, ids=ids, telemetry=telemetry)
+    webhooks = Webhooks(
+        storage=storage,
+        secrets=secrets,
+        sender=sender,
+        clock=clock,
+        ids=ids,
+        randomness=randomness,
+        telemetry=telemetry,
+        callbacks=callbacks,
+        on_error=on_error,
+    )
+    endpoints = WebhookEndpoints(
+        storage=storage,
+        secrets=secrets,
+        sender=sender,
+        clock=clock,
+        ids=ids,
+        randomness=randomness,
+        callbacks=callbacks,
+        webhooks=webhooks,
+    )
     handlers = _handlers(
         tokenization=tokenization,
         purchases=purchases,
@@ -208,6 +240,7 @@ def build_use_cases(
         documents=Documents(storage=storage, clock=clock, ids=ids),
         checkout=checkout,
         checkout_payments=checkout_payments,
+        endpoints=endpoints,
         access=access,
         subscriptions=subscriptions,
     )
@@ -223,6 +256,7 @@ def build_use_cases(
         checkout_payments,
         durability,
         subscriptions,
+        webhooks,
     )
 
 
@@ -239,6 +273,7 @@ def _handlers(
     documents: Documents,
     checkout: Checkout,
     checkout_payments: CheckoutPayments,
+    endpoints: WebhookEndpoints,
     access: Access,
     subscriptions: Subscriptions,
 ) -> Mapping[type[commands.Command[Any]], Handler]:
@@ -252,6 +287,7 @@ def _handlers(
         commands.Pay: purchases.pay,
         commands.FollowUp: follow_ups.follow_up,
         commands.GetPayment: reporting.payment,
+        commands.AmendPayment: reporting.amend,
         commands.GetOperation: reporting.operation,
         commands.GetPaymentByKey: reporting.payment_by_key,
         commands.FindNumbered: reporting.find_numbered,
@@ -266,6 +302,7 @@ def _handlers(
         commands.StoreCredential: credentials.store,
         commands.GetStoredToken: credentials.get,
         commands.ListStoredTokens: credentials.page,
+        commands.ShowTokenStrings: credentials.show_strings,
         commands.UpdateStoredToken: credentials.update,
         commands.DeleteStoredToken: credentials.delete,
         commands.CreateAgreement: credentials.create_agreement,
@@ -279,6 +316,21 @@ def _handlers(
         commands.DeleteCustomer: customers.delete,
         commands.GetEvent: reporting.event,
         commands.ListEvents: reporting.events,
+        commands.GetNotice: reporting.notice,
+        commands.ListNotices: reporting.notices,
+        commands.CreateWebhookEndpoint: endpoints.create,
+        commands.GetWebhookEndpoint: endpoints.get,
+        commands.ListWebhookEndpoints: endpoints.page,
+        commands.UpdateWebhookEndpoint: endpoints.update,
+        commands.DeleteWebhookEndpoint: endpoints.delete,
+        commands.RotateWebhookSecret: endpoints.rotate,
+        commands.PingWebhookEndpoint: endpoints.ping,
+        commands.RotateAccountSecret: endpoints.rotate_account,
+        commands.GetAccountSecret: endpoints.account,
+        commands.GetDelivery: endpoints.delivery,
+        commands.ListDeliveries: endpoints.deliveries,
+        commands.ReplayDelivery: endpoints.replay,
+        commands.ResendEvent: endpoints.resend,
         commands.CreateDocument: documents.create,
         commands.GetDocument: documents.get,
         commands.ListDocuments: documents.page,

@@ -76,9 +76,16 @@ class Vaulting:
         *,
         tenant: Tenant,
         token_id: StoredTokenId,
+        string: TokenString | None = None,
     ) -> SealedReusable:
         """Seal for keeping; a CVC is dropped on the way (SEC-02)."""
-        return self._vault.seal_reusable(instrument, details, tenant=tenant, token_id=token_id)
+        return self._vault.seal_reusable(instrument, details, tenant=tenant, token_id=token_id, string=string)
+
+    def string_of_stored(self, token: StoredToken) -> TokenString | None:
+        """Give a stored token's string where it was sealed; the caller has audited that it is shown."""
+        if token.sealed is None:
+            return None
+        return self._vault.open_token_string(token.sealed, tenant=token.tenant, token_id=token.id)
 
     async def permit(
         self,

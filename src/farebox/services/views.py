@@ -12,15 +12,25 @@ from farebox.services.commands import PaymentView, StoredTokenView
 async def payment_view(uow: UnitOfWork, payment: Payment, operation: Operation | None = None) -> PaymentView:
     """Add a payment's operations and the credential it stored."""
     operations = await uow.operations.of_payment(payment.tenant, payment.id)
-    saved = None
+    saved, also_saved = None, list[StoredTokenView]()
     if payment.saved_token_id is not None:
-        token = await uow.stored_tokens.find_by_id(payment.tenant, payment.saved_token_id)
-        saved = StoredTokenView(token) if token else None
+        for token in await uow.stored_tokens.of_payment(payment.tenant, payment.id):
+            if token.id == payment.saved_token_id:
+                saved = StoredTokenView(token)
+            else:
+                also_saved.append(StoredTokenView(token))
     credential = None
     if payment.stored_token_id is not None:
         token = await uow.stored_tokens.find_by_id(payment.tenant, payment.stored_token_id)
         credential = StoredTokenView(token) if token else None
-    return PaymentView(payment, operations, saved=saved, operation=operation, credential=credential)
+    return PaymentView(
+        payment,
+        operations,
+        saved=saved,
+        also_saved=also_saved,
+        operation=operation,
+        credential=credential,
+    )
 
 
 async def payment_view_of_operation(uow: UnitOfWork, operation: Operation) -> PaymentView:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from farebox.domain.access import Mode
 from farebox.domain.events import Event
 from farebox.domain.ids import OperationId
+from farebox.domain.webhooks import AttemptResult, OutboundRequest
+from farebox.ports.delivery import Answered, Unanswered
 from farebox.ports.processors import Processor, Sandbox
 from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage
@@ -53,6 +55,29 @@ class SilentTelemetry:
         """Keep an alarm."""
         self.alarms.append((operation_id, attempts))
 
+    def webhook_attempted(self, result: AttemptResult) -> None:
+        """Let it pass."""
+
+
+class DeafSender:
+    """Implements `ports.delivery.Sender` where nobody listens."""
+
+    def check(self, url: str, mode: Mode) -> None:
+        """Let it pass."""
+
+    async def send(
+        self, request: OutboundRequest, signature: Sequence[tuple[str, str]], *, mode: Mode, timeout_s: float
+    ) -> Answered | Unanswered:
+        """Reach nobody."""
+        return Unanswered(AttemptResult.UNREACHABLE)
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+
+def _raise(what: str, error: Exception, /) -> None:
+    raise error
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -92,6 +117,9 @@ def build_node(
         randomness=randomness,
         telemetry=telemetry,
         access=access,
+        sender=DeafSender(),
+        callbacks={},
+        on_error=_raise,
         parts=parts,
     )
     return Node(

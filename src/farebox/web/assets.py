@@ -15,7 +15,7 @@ from farebox.domain.frozen import frozen
 
 PREFIX = "/-/"
 """Reached at every mount, because a dialect's page may stand at any of them."""
-ASSETS = ("checkout.css", "checkout.js")
+ASSETS = ("checkout.css", "checkout.js", "dintero.js")
 """The inventory of what our pages load (SEC-10)."""
 _TYPES = {"css": b"text/css; charset=utf-8", "js": b"text/javascript; charset=utf-8"}
 

@@ -91,6 +91,19 @@ def draw_problem(environment: Environment, values: Mapping[str, Any]) -> Drawn:
     return _headers(_HTML), page.encode()
 
 
+def draw_outcome(environment: Environment, values: Mapping[str, Any]) -> Drawn:
+    """Draw what became of a session for somebody who is led on from elsewhere."""
+    texts = texts_for(values["language"], accepts=values["accepts"])
+    page = environment.get_template("checkout_problem.html").render(
+        t=texts,
+        title=texts(f"{values['outcome']}_title"),
+        text="",
+        kind=values["outcome"],
+        assets={"style": asset("checkout.css")},
+    )
+    return _headers(_HTML), page.encode()
+
+
 def _for_script(view: CheckoutSessionView, values: Mapping[str, Any], texts: Texts) -> Mapping[str, Any]:
     session = view.session
     return {

@@ -15,7 +15,7 @@ from farebox.dialects.dialect import PageView, WireResponse
 from farebox.domain.frozen import frozen
 from farebox.web.app import Page
 from farebox.web.assets import ASSETS, PREFIX, Asset, asset
-from farebox.web.checkout import Drawn, draw_checkout, draw_problem
+from farebox.web.checkout import Drawn, draw_checkout, draw_outcome, draw_problem
 from farebox.web.health import Readiness
 from farebox.web.wire import Scope
 
@@ -162,6 +162,7 @@ def render_page(page: PageView) -> tuple[Sequence[tuple[bytes, bytes]], bytes]:
 _OWN: Mapping[str, Callable[[Environment, Mapping[str, Any]], Drawn]] = {
     "checkout": draw_checkout,
     "checkout_problem": draw_problem,
+    "checkout_outcome": draw_outcome,
 }
 """Pages with more to them than a template."""
 

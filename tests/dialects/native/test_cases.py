@@ -78,6 +78,7 @@ async def run(running: Any, job: str) -> None:
     jobs = {
         "recovery": running.services.use_cases.recovery.run_once,
         "expiry": running.services.use_cases.tokenization.expire_due,
+        "fan out": running.services.use_cases.webhooks.fan_out,
     }
     await jobs[job]()
 

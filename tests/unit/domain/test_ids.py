@@ -10,10 +10,14 @@ from farebox.domain.ids import (
     ID_ENTROPY,
     Numbering,
     base32,
+    base58,
     has_shape,
+    id_of_uuid,
     new_id,
+    parse_base58,
     range_of_short_id,
     short_id,
+    uuid_number,
 )
 
 ZERO = bytes(ID_ENTROPY)
@@ -102,6 +106,27 @@ def test_ids_of_one_millisecond_keep_their_order() -> None:
     assert made == sorted(made)
     assert len(set(made)) == 1000
     assert made[-1] < new_id("evt", unix_us=2 * MS, entropy=ZERO)
+
+
+def test_an_id_has_a_base58_form_that_sorts_alike() -> None:
+    """A bijection: what one gateway calls an id is the same UUID in other letters."""
+    ids = [
+        new_id("pay", unix_us=time * MS, entropy=ONES if time % 2 else ZERO) for time in (0, 1, 2, 2**48 - 1)
+    ]
+    short = [base58(uuid_number(one)) for one in ids]
+    assert short == sorted(short)
+    assert {len(one) for one in short} == {22}
+    for one, text in zip(ids, short, strict=True):
+        uuid = parse_base58(text)
+        assert uuid is not None
+        assert id_of_uuid("pay", uuid) == one
+
+
+def test_what_is_no_base58_id_is_nothing() -> None:
+    """Other lengths, letters that base58 leaves out, and numbers beyond 128 bits."""
+    for text in ("", "1" * 21, "1" * 23, "1" * 21 + "0", "1" * 21 + "l", "z" * 22):
+        assert parse_base58(text) is None
+    assert parse_base58("1" * 22) == 0
 
 
 @pytest.mark.parametrize(("random_bits", "digits"), [(0, 16), (10, 19)])

@@ -305,7 +305,8 @@ def test_the_merchant_alone_gets_the_saved_token(
 
 def test_one_payment_may_store_both_kinds(shop: Shop) -> None:
     """A token for the returning buyer and one for the merchant alone, both of one card."""
-    save = SaveTerms(StoredTokenKind.PAYMENT_TOKEN, SaveChoice.ALWAYS, also_recurrence=True)
+    also = SaveTerms(StoredTokenKind.RECURRENCE_TOKEN)
+    save = SaveTerms(StoredTokenKind.PAYMENT_TOKEN, SaveChoice.ALWAYS, also=(also,))
     view = shop.create(terms=replace(TERMS, save=save))
     shop.pay(view)
     kinds = [token_id[:3] for token_id in shop.get(view).saved]

@@ -15,6 +15,7 @@ from farebox.adapters.crypto.ring import FileRing
 from farebox.adapters.crypto.suite import CannotOpen, SealingKey, associated_data, seal, unseal
 from farebox.adapters.crypto.vault import expand
 from farebox.domain.access import CredentialUse, Mode, Tenant
+from farebox.domain.errors import ErrorCode, NotFound
 from farebox.domain.tokens import TokenString
 from farebox.ports.secrets import TokenClass
 
@@ -102,3 +103,24 @@ class Digests:
             base = expand(self._ring.bucket(bucket_minute, tenant.mode), b"answer" + base)
         place = associated_data(tenant, kind="answer", record_id="", purpose="answer", key_id=keys.answer_id)
         return SealingKey(expand(base, place + idempotency_key.encode())), keys.answer_id, place
+
+    def seal_signing_secret(self, secret: str, *, tenant: Tenant, owner: str) -> bytes:
+        """Seal under a key of the tenant's that is for this owner's secrets alone."""
+        key, key_id, place = self._signing_key(tenant, owner)
+        return seal(key, key_id, secret.encode(), place)
+
+    def open_signing_secret(self, sealed: bytes, *, tenant: Tenant, owner: str) -> str:
+        """Open a signing secret where it belongs."""
+        key, _, place = self._signing_key(tenant, owner)
+        try:
+            return unseal(key, sealed, place).decode()
+        except CannotOpen:
+            raise NotFound(ErrorCode.WEBHOOK_ENDPOINT_NOT_FOUND) from None
+
+    def _signing_key(self, tenant: Tenant, owner: str) -> tuple[SealingKey, bytes, bytes]:
+        """Derive from the tenant's answer key, which is wrapped, listed and never rotated away."""
+        keys = self._keyset.tenant(tenant)
+        place = associated_data(
+            tenant, kind="signing_secret", record_id=owner, purpose="secret", key_id=keys.answer_id
+        )
+        return SealingKey(expand(keys.answer, b"signing secret" + place)), keys.answer_id, place

@@ -48,6 +48,7 @@ from farebox.ports.system import Randomness
 
 _SINGLE_USE, _STORED, _OPERATION = "single_use_token", "stored_token", "operation"
 _PAYLOAD, _DETAILS, _CVC, _RECORD_KEY, _ENVELOPE = "payload", "details", "cvc", "record_key", "envelope"
+_STRING = "string"
 
 
 def bucket_minute_of(expires_at: datetime) -> int:
@@ -145,6 +146,7 @@ class LocalVault:
         *,
         tenant: Tenant,
         token_id: StoredTokenId,
+        string: TokenString | None = None,
     ) -> SealedReusable:
         """Seal for keeping, under a fresh record key; a CVC never gets here (SEC-02)."""
         keys = self._keyset.tenant(tenant)
@@ -162,7 +164,23 @@ class LocalVault:
                 key, _RECORD_ID, pack_instrument(instrument), _place(tenant, _STORED, token_id, _PAYLOAD)
             ),
             details=seal(key, _RECORD_ID, pack_details(details), _place(tenant, _STORED, token_id, _DETAILS)),
+            string=None
+            if string is None
+            else seal(key, _RECORD_ID, string.encode(), _place(tenant, _STORED, token_id, _STRING)),
         )
+
+    def open_token_string(
+        self, sealed: SealedReusable, *, tenant: Tenant, token_id: StoredTokenId
+    ) -> TokenString | None:
+        """Open a stored token's own string."""
+        if sealed.string is None:
+            return None
+        try:
+            key = SealingKey(self._record_key(sealed.wrapped_key, tenant, token_id))
+            opened = unseal(key, sealed.string, _place(tenant, _STORED, token_id, _STRING))
+        except CannotOpen:
+            raise NotFound(ErrorCode.PAYMENT_TOKEN_NOT_FOUND) from None
+        return TokenString(opened.decode())
 
     def open_reusable(
         self,

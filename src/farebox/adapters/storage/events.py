@@ -15,11 +15,11 @@ from farebox.domain.events import Event, EventType, Value
 from farebox.domain.ids import EventId, MerchantId
 from farebox.ports.storage import Page, PageRequest
 
-_COLUMNS: LiteralString = "id, merchant_id, mode, type, object_id, sequence, created_at, data"
-INSERT: LiteralString = f"INSERT INTO event ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+COLUMNS: LiteralString = "id, merchant_id, mode, type, object_id, sequence, created_at, data"
+INSERT: LiteralString = f"INSERT INTO event ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
 INSERT_TWO: LiteralString = INSERT + ", ($9, $10, $11, $12, $13, $14, $15, $16)"
-FIND: LiteralString = f"SELECT {_COLUMNS} FROM event WHERE id = $1 AND merchant_id = $2 AND mode = $3"
-PAGE: LiteralString = f"SELECT {_COLUMNS} FROM event WHERE merchant_id = $1 AND mode = $2"
+FIND: LiteralString = f"SELECT {COLUMNS} FROM event WHERE id = $1 AND merchant_id = $2 AND mode = $3"
+PAGE: LiteralString = f"SELECT {COLUMNS} FROM event WHERE merchant_id = $1 AND mode = $2"
 NEWEST: LiteralString = "SELECT id FROM event ORDER BY id DESC LIMIT 1"
 EXISTS: LiteralString = "SELECT 1 FROM event WHERE id = $1"
 PURGE: LiteralString = (
@@ -48,11 +48,11 @@ class Events:
     async def find(self, tenant: Tenant, event_id: EventId) -> Event | None:
         """Give an event."""
         row = await self._connection.fetch_one(FIND, (event_id, tenant.merchant_id, tenant.mode))
-        return _event(row) if row else None
+        return read_event(row) if row else None
 
     async def page(self, tenant: Tenant, page: PageRequest) -> Page[Event]:
         """List events, newest first."""
-        return await page_of(self._connection, PAGE, _FILTERS, tenant, page, _event)
+        return await page_of(self._connection, PAGE, _FILTERS, tenant, page, read_event)
 
     async def newest(self) -> EventId | None:
         """Give the id of the newest event."""
@@ -81,7 +81,8 @@ def _values(event: Event) -> tuple[str | int, ...]:
     )
 
 
-def _event(row: Row) -> Event:
+def read_event(row: Row) -> Event:
+    """Read a row of `COLUMNS`."""
     return Event(
         id=EventId(row[0]),
         tenant=Tenant(MerchantId(row[1]), MODES[row[2]]),

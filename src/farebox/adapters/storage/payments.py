@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import LiteralString
 
 import msgspec
@@ -64,6 +65,13 @@ AMEND: LiteralString = (
     " WHERE id = $2 AND merchant_id = $3 AND mode = $4 AND version = $5"
 )
 PAGE: LiteralString = f"SELECT {_COLUMNS} FROM payment WHERE merchant_id = $1 AND mode = $2"
+# Who declines because of too many attempts has not asked the issuer.
+MADE_ALONE: LiteralString = (
+    f"SELECT {_COLUMNS} FROM payment WHERE merchant_id = $1 AND mode = $2 AND initiator = 'merchant'"
+    " AND stored_token_id IN (SELECT id FROM stored_token WHERE merchant_id = $1 AND mode = $2"
+    " AND fingerprint = $3) AND (decline IS NULL OR decline NOT LIKE '%\"velocity_exceeded\"%')"
+    " ORDER BY id DESC LIMIT $4"
+)
 _PREFIXES = tuple(sorted(set(ID_PREFIXES.values())))
 _FILTERS: dict[str, Filter] = {
     "kind": Filter("kind"),
@@ -165,6 +173,13 @@ class Payments:
     async def page(self, tenant: Tenant, page: PageRequest) -> Page[Payment]:
         """List payments, newest first."""
         return await page_of(self._connection, PAGE, _FILTERS, tenant, page, _payment, _PREFIXES)
+
+    async def made_alone(self, tenant: Tenant, fingerprint: bytes, limit: int) -> Sequence[Payment]:
+        """Give the newest payments that the merchant made alone with one instrument."""
+        rows = await self._connection.fetch_all(
+            MADE_ALONE, (tenant.merchant_id, tenant.mode.value, fingerprint, limit)
+        )
+        return [_payment(row) for row in rows]
 
 
 def _amounts(payment: Payment) -> tuple[int, ...]:

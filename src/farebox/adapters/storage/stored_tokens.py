@@ -14,6 +14,8 @@ from farebox.adapters.storage.connection import (
     Row,
     Value,
     from_us,
+    optional_from_us,
+    optional_us,
     read_facts,
     to_json,
     to_us,
@@ -21,7 +23,7 @@ from farebox.adapters.storage.connection import (
 from farebox.adapters.storage.paging import Filter, page_of
 from farebox.domain.access import Tenant
 from farebox.domain.errors import Conflict, ErrorCode
-from farebox.domain.ids import AgreementId, CustomerId, MerchantId, StoredTokenId
+from farebox.domain.ids import AgreementId, CustomerId, MerchantId, PaymentId, StoredTokenId
 from farebox.domain.instruments import InstrumentSummary
 from farebox.domain.tokens import (
     STORED_ID_PREFIXES,
@@ -39,12 +41,12 @@ _KEY_ID = slice(1, 9)
 _COLUMNS: LiteralString = (
     "id, merchant_id, mode, kind, token_mac, state, summary, fingerprint, created_at, dialect, wrapped_key,"
     " payload, details, customer_id, agreement_id, network_transaction_id, label, metadata, version, facts,"
-    " name, shown_string"
+    " name, shown_string, string, payment_id, customer_reference, deleted_at"
 )
 INSERT: LiteralString = (
     f"INSERT INTO stored_token ({_COLUMNS}, key_id) VALUES"
     " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,"
-    " $22, $23)"
+    " $22, $23, $24, $25, $26, $27)"
 )
 _BY_OWNER: LiteralString = f"SELECT {_COLUMNS} FROM stored_token WHERE merchant_id = $1 AND mode = $2"
 FIND: LiteralString = _BY_OWNER + " AND token_mac = $3"
@@ -59,15 +61,17 @@ BY_FINGERPRINT_OF_CUSTOMER: LiteralString = (
 UPDATE: LiteralString = (
     "UPDATE stored_token SET summary = $1, wrapped_key = $2, payload = $3, details = $4, key_id = $5,"
     " customer_id = $6, agreement_id = $7, network_transaction_id = $8, label = $9, metadata = $10,"
-    " facts = $11, fingerprint = $12, version = version + 1"
-    " WHERE id = $13 AND merchant_id = $14 AND mode = $15 AND version = $16 AND state = 'active'"
+    " facts = $11, fingerprint = $12, string = $13, version = version + 1"
+    " WHERE id = $14 AND merchant_id = $15 AND mode = $16 AND version = $17 AND state = 'active'"
 )
 DELETE: LiteralString = (
     "UPDATE stored_token SET state = 'deleted', wrapped_key = NULL, payload = NULL, details = NULL,"
-    " key_id = NULL, version = version + 1"
-    " WHERE id = $1 AND merchant_id = $2 AND mode = $3 AND state = 'active'"
+    " key_id = NULL, string = NULL, facts = $1, deleted_at = $2, version = version + 1"
+    " WHERE id = $3 AND merchant_id = $4 AND mode = $5 AND state = 'active'"
 )
 PAGE: LiteralString = _BY_OWNER + " AND state = 'active'"
+PAGE_WITH_DELETED: LiteralString = _BY_OWNER
+OF_PAYMENT: LiteralString = _BY_OWNER + " AND payment_id = $3 ORDER BY id LIMIT 10"
 DUE_FOR_REWRAP: LiteralString = (
     _BY_OWNER + " AND state = 'active' AND key_id <> $3 AND id > $4 ORDER BY id LIMIT $5"
 )
@@ -80,6 +84,7 @@ _FILTERS = {
     "kind": Filter("kind"),
     "customer_id": Filter("customer_id"),
     "agreement_id": Filter("agreement_id"),
+    "customer_reference": Filter("customer_reference"),
 }
 
 _summary = msgspec.json.Decoder(InstrumentSummary)
@@ -126,6 +131,10 @@ class StoredTokens:
             to_json(token.facts),
             token.name,
             token.shown_string,
+            sealed.string if sealed else None,
+            token.payment_id,
+            token.customer_reference,
+            optional_us(token.deleted_at),
             sealed.wrapped_key[_KEY_ID] if sealed else None,
         )
 
@@ -177,6 +186,7 @@ class StoredTokens:
                 to_json(token.metadata),
                 to_json(token.facts),
                 token.fingerprint,
+                sealed.string if sealed else None,
                 token.id,
                 *_owner(token.tenant),
                 token.version,
@@ -184,13 +194,22 @@ class StoredTokens:
         )
         return changed == 1
 
-    async def delete(self, tenant: Tenant, token_id: StoredTokenId) -> bool:
-        """Erase a credential."""
-        return await self._connection.execute(DELETE, (token_id, *_owner(tenant))) == 1
+    async def delete(self, token: StoredToken) -> bool:
+        """Erase a credential; what is said of its end stays."""
+        values = (to_json(token.facts), optional_us(token.deleted_at), token.id, *_owner(token.tenant))
+        return await self._connection.execute(DELETE, values) == 1
 
-    async def page(self, tenant: Tenant, page: PageRequest) -> Page[StoredToken]:
-        """List active credentials, newest first."""
-        return await page_of(self._connection, PAGE, _FILTERS, tenant, page, _token, _PREFIXES)
+    async def of_payment(self, tenant: Tenant, payment_id: PaymentId) -> Sequence[StoredToken]:
+        """Give what a payment stored, deleted ones too."""
+        rows = await self._connection.fetch_all(OF_PAYMENT, (*_owner(tenant), payment_id))
+        return [_token(row) for row in rows]
+
+    async def page(
+        self, tenant: Tenant, page: PageRequest, *, with_deleted: bool = False
+    ) -> Page[StoredToken]:
+        """List credentials, newest first."""
+        select = PAGE_WITH_DELETED if with_deleted else PAGE
+        return await page_of(self._connection, select, _FILTERS, tenant, page, _token, _PREFIXES)
 
     async def due_for_rewrap(
         self, tenant: Tenant, newest_key: bytes, after: StoredTokenId | None, limit: int
@@ -226,7 +245,7 @@ def _token(row: Row) -> StoredToken:
         fingerprint=row[7],
         created_at=from_us(row[8]),
         dialect=row[9],
-        sealed=None if row[10] is None else SealedReusable(row[10], row[11], row[12]),
+        sealed=None if row[10] is None else SealedReusable(row[10], row[11], row[12], row[22]),
         customer_id=CustomerId(row[13]) if row[13] else None,
         agreement_id=AgreementId(row[14]) if row[14] else None,
         network_transaction_id=row[15],
@@ -236,4 +255,7 @@ def _token(row: Row) -> StoredToken:
         facts=read_facts(row[19]),
         name=row[20],
         shown_string=TokenString(row[21]) if row[21] else None,
+        payment_id=PaymentId(row[23]) if row[23] else None,
+        customer_reference=row[24],
+        deleted_at=optional_from_us(row[25]),
     )

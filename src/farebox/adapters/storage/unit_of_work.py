@@ -21,6 +21,7 @@ from farebox.adapters.storage.sessions import Sessions
 from farebox.adapters.storage.stored_tokens import StoredTokens
 from farebox.adapters.storage.subscriptions import Subscriptions
 from farebox.adapters.storage.tokens import SingleUseTokens
+from farebox.adapters.storage.webhooks import Webhooks
 from farebox.ports import storage as port
 from farebox.ports.keys import KeyRepository
 
@@ -52,6 +53,7 @@ class SqlUnitOfWork:
         self.moments: port.Moments = Moments(connection)
         self.subscriptions: port.Subscriptions = Subscriptions(connection)
         self.checkout_sessions: port.CheckoutSessions = CheckoutSessions(connection)
+        self.webhooks: port.Webhooks = Webhooks(connection)
 
     def begin(self) -> None:
         """Begin a transaction: what was remembered of the last one may be wrong by now."""

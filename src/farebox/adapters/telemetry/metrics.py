@@ -21,6 +21,7 @@ from farebox.adapters.telemetry.tallies import Durations, Labels, Tally
 from farebox.domain.access import Mode
 from farebox.domain.events import Event, EventType
 from farebox.domain.ids import OperationId
+from farebox.domain.webhooks import AttemptResult
 
 _log = logging.getLogger("farebox")
 
@@ -94,6 +95,14 @@ class Metrics:
         )
         self._probing = self._counter(
             "farebox_card_probing_alerts", "Live cards of one shape, beyond five different ones a day.", ()
+        )
+        self._webhooks = self._counter(
+            "farebox_webhook_deliveries", "Attempts to tell a receiver what happened.", ("result",)
+        )
+        self._backlog = Gauge(
+            "farebox_webhook_backlog_seconds",
+            "How long the oldest event or delivery waits that should be on its way.",
+            registry=self.registry,
         )
         self._in_doubt = Gauge(
             "farebox_operations_in_doubt",
@@ -169,6 +178,10 @@ class Metrics:
         self._alarms.add()
         _log.critical("operation stays in doubt", extra={"operation": operation_id, "attempts": attempts})
 
+    def webhook_attempted(self, result: AttemptResult) -> None:
+        """Count one attempt at telling somebody."""
+        self._webhooks.add(result.value)
+
     # --- the server's own --------------------------------------------------------------------------
 
     def log_requests_to(self, handler: ScrubbedHandler) -> None:
@@ -193,6 +206,10 @@ class Metrics:
             self._in_doubt.labels(processor).set(count)
             age_s = (now - oldest).total_seconds() if oldest else 0.0
             self._oldest.labels(processor).set(age_s)
+
+    def webhook_backlog(self, oldest: datetime | None, now: datetime) -> None:
+        """Show for how long the oldest undelivered thing waits."""
+        self._backlog.set(max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
 
     def key_ages(self, ages_s: Mapping[str, float]) -> None:
         """Show how old the keys in use are."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from farebox.dialects.dialect import BearerKey, Dialect, InHeader, NoBody, NoQuery, Route
-from farebox.dialects.native import checkout, mapping, wire
+from farebox.dialects.native import checkout, mapping, notices, webhooks, wire
+from farebox.dialects.native.callbacks import CALLBACKS
 from farebox.dialects.native.errors import ERRORS, write_error
 from farebox.domain.tokens import TokenRules
 
@@ -21,6 +22,7 @@ NATIVE = Dialect(
     tokens=TokenRules(),
     errors=ERRORS,
     write_error=write_error,
+    callbacks=CALLBACKS,
     error_media_type=b"application/problem+json",
     routes=(
         Route(
@@ -292,19 +294,20 @@ NATIVE = Dialect(
             "/v1/events",
             NoBody,
             wire.EventQuery,
-            mapping.read_events,
-            mapping.write_events,
+            notices.read_events,
+            notices.write_events,
             summary="List events",
         ),
         Route(
             "GET",
             "/v1/events/{event_id}",
             NoBody,
-            NoQuery,
-            mapping.read_event,
-            mapping.write_event,
+            wire.EventExpandQuery,
+            notices.read_event,
+            notices.write_event,
             summary="Show an event",
         ),
+        *webhooks.ROUTES,
         Route(
             "POST",
             "/v1/sandbox/clock",

@@ -17,8 +17,7 @@ from farebox.domain.credentials_on_file import Agreement
 from farebox.domain.customers import Customer
 from farebox.domain.declines import Decline
 from farebox.domain.errors import ErrorCode, InvalidRequest
-from farebox.domain.events import Event
-from farebox.domain.ids import AgreementId, CustomerId, EventId, OperationId, PaymentId
+from farebox.domain.ids import AgreementId, CustomerId, OperationId, PaymentId
 from farebox.domain.instruments import (
     BillingAddress,
     InstrumentKind,
@@ -439,6 +438,11 @@ _OBJECTS: Mapping[OperationKind, Any] = {
 
 def write_payment(view: commands.PaymentView, call: AnyCall) -> wire.PaymentOut:
     """Show a payment with its operations."""
+    return payment_out(view)
+
+
+def payment_out(view: commands.PaymentView) -> wire.PaymentOut:
+    """Show a payment with its operations."""
     return _payment_out(view, [_operation_out(operation) for operation in view.operations])
 
 
@@ -553,6 +557,11 @@ def read_stored_token_deletion(call: Call[NoBody, NoQuery]) -> commands.DeleteSt
 
 def write_stored_token(view: commands.StoredTokenView, call: AnyCall) -> wire.StoredTokenOut:
     """Show a stored credential; its string only where it was just made."""
+    return stored_token_out(view)
+
+
+def stored_token_out(view: commands.StoredTokenView) -> wire.StoredTokenOut:
+    """Show a stored credential; its string only where it was just made."""
     token, details = view.token, view.details
     return wire.StoredTokenOut(
         object=token.kind.value,
@@ -622,6 +631,11 @@ def read_agreement_end(call: Call[NoBody, NoQuery]) -> commands.EndAgreement:
 
 def write_agreement(agreement: Agreement, call: AnyCall) -> wire.AgreementOut:
     """Show an agreement."""
+    return agreement_out(agreement)
+
+
+def agreement_out(agreement: Agreement) -> wire.AgreementOut:
+    """Show an agreement."""
     return wire.AgreementOut(
         id=agreement.id,
         status=agreement.state.value,
@@ -645,7 +659,7 @@ def write_agreements(page: Page[Agreement], call: Call[NoBody, wire.AgreementQue
     )
 
 
-# --- customers and events --------------------------------------------------------------------------
+# --- customers --------------------------------------------------------------------------
 
 
 def read_customer_in(call: Call[wire.CustomerIn, NoQuery]) -> commands.CreateCustomer:
@@ -693,6 +707,11 @@ def read_customer_deletion(call: Call[NoBody, NoQuery]) -> commands.DeleteCustom
 
 def write_customer(customer: Customer, call: AnyCall) -> wire.CustomerOut:
     """Show a customer."""
+    return customer_out(customer)
+
+
+def customer_out(customer: Customer) -> wire.CustomerOut:
+    """Show a customer."""
     return wire.CustomerOut(
         id=customer.id,
         mode=customer.tenant.mode.value,
@@ -710,38 +729,6 @@ def write_customers(page: Page[Customer], call: Call[NoBody, wire.CustomerQuery]
     """Show a page of customers."""
     data = [write_customer(customer, call) for customer in page.items]
     return wire.CustomerListOut(
-        data=data, has_more=page.has_more, next_url=next_url(page, call, data[-1].id if data else None)
-    )
-
-
-def read_event(call: Call[NoBody, NoQuery]) -> commands.GetEvent:
-    """Read which event to show."""
-    return commands.GetEvent(EventId(call.path["event_id"]))
-
-
-def read_events(call: Call[NoBody, wire.EventQuery]) -> commands.ListEvents:
-    """Read which events to list."""
-    query = call.query
-    return commands.ListEvents(read_page(query, {"type": query.type, "object_id": query.subject}))
-
-
-def write_event(event: Event, call: AnyCall) -> wire.EventOut:
-    """Show an event."""
-    return wire.EventOut(
-        id=event.id,
-        type=event.type.value,
-        mode=event.tenant.mode.value,
-        created_at=event.created_at,
-        subject=event.object_id,
-        sequence=event.sequence,
-        data=dict(event.data),
-    )
-
-
-def write_events(page: Page[Event], call: Call[NoBody, wire.EventQuery]) -> wire.EventListOut:
-    """Show a page of events."""
-    data = [write_event(event, call) for event in page.items]
-    return wire.EventListOut(
         data=data, has_more=page.has_more, next_url=next_url(page, call, data[-1].id if data else None)
     )
 

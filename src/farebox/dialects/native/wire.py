@@ -7,7 +7,7 @@ Request structs refuse unknown fields; answer structs keep their field order on 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -426,6 +426,21 @@ class CustomerOut(Answer, frozen=True, kw_only=True):
     metadata: Metadata
 
 
+Snapshot = PaymentOut | StoredTokenOut | CustomerOut | AgreementOut
+# msgspec writes no schema of a union whose members share a shape, but these are told apart by `object`.
+_AnySnapshot = Annotated[
+    Any,
+    Meta(
+        extra_json_schema={
+            "anyOf": [
+                *[{"$ref": f"#/components/schemas/{member.__name__}"} for member in get_args(Snapshot)],
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+
+
 class EventOut(Answer, frozen=True, kw_only=True):
     """One thing that happened to one object."""
 
@@ -437,7 +452,10 @@ class EventOut(Answer, frozen=True, kw_only=True):
     subject: str
     """The id of the object it happened to."""
     sequence: int
+    """Orders what happened to one object; of a payment's operations, to one payment."""
     data: dict[str, str | int | bool | None]
+    snapshot: _AnySnapshot = UNSET
+    """The object as it stood when the event was told, or now: in webhooks, and where it was asked for."""
 
 
 # --- lists -----------------------------------------------------------------------------------------
@@ -489,6 +507,13 @@ class EventQuery(PageQuery, frozen=True, kw_only=True):
 
     type: ShortText | None = None
     subject: ShortText | None = None
+    expand: Literal["snapshot"] | None = None
+
+
+class EventExpandQuery(Request, frozen=True, kw_only=True):
+    """How much of an event to show."""
+
+    expand: Literal["snapshot"] | None = None
 
 
 class PaymentListOut(Answer, frozen=True, kw_only=True):

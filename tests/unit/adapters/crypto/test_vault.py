@@ -109,6 +109,21 @@ async def test_a_code_never_enters_the_reusable_class(place: Place) -> None:
     assert vault.open_reusable(kept, tenant=TENANT, token_id=StoredTokenId("pt_1")) == CARD.without_cvc()
 
 
+async def test_a_tokens_string_opens_only_in_its_row(place: Place) -> None:
+    """A string that is shown again is sealed apart from its card, and only where it was asked to be kept."""
+    vault, where = place.crypto.vault, {"tenant": TENANT, "token_id": StoredTokenId("rt_1")}
+    kept = vault.seal_reusable(CARD, DETAILS, **where, string=TOKEN)
+    assert kept.string is not None
+    assert TOKEN.encode() not in kept.string
+    assert vault.open_token_string(kept, **where) == TOKEN
+    for elsewhere in ({"tenant": OTHER}, {"token_id": StoredTokenId("rt_2")}):
+        with pytest.raises(NotFound):
+            vault.open_token_string(kept, **{**where, **elsewhere})
+    with pytest.raises(NotFound):
+        vault.open_token_string(replace(kept, string=kept.details), **where)
+    assert vault.open_token_string(vault.seal_reusable(CARD, DETAILS, **where), **where) is None
+
+
 async def test_after_its_minute_a_payload_opens_for_nobody(place: Place) -> None:
     """90 s after a token's end nothing opens it: the key is gone from memory and disk."""
     sealed = seal(place)

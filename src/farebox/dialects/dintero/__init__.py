@@ -1,0 +1,1 @@
+"""Dintero's Checkout and Payments API."""
