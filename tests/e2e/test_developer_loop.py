@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from aiohttp import web
@@ -16,6 +22,7 @@ from farebox.cli.trigger import names
 from farebox.testing.server import Server, ServerFailed
 
 NewServer = Callable[..., Server]
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "webhooks.md"
 SETTINGS = {"WEBHOOKS__ALLOWED_NETWORKS": "127.0.0.0/8"}
 
 
@@ -96,6 +103,46 @@ async def test_listening_forwards_what_a_webhook_would_say(
         assert Webhook(made["secret"]).verify(*heard.pop()) == event
     finally:
         await runner.cleanup()
+
+
+async def test_the_receiver_of_the_guide_receives(place: tuple[Server, tuple[str, ...]]) -> None:
+    """The guide's program verifies what `listen` forwards, and refuses what anybody else sends."""
+    server, found = place
+    text = GUIDE.read_text(encoding="utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/"
+    listening = server.popen("listen", "--forward-to", url, "--print-secret", "--count", "1", *found)
+    secret = (await asyncio.to_thread(listening.stderr.readline)).decode().strip()
+    receiver = start(program, WEBHOOK_SECRET=secret, PORT=str(port))
+    try:
+        await asyncio.to_thread(listening.stderr.readline)
+        await asyncio.to_thread(server.run, "trigger", "customer.created", *found)
+        out, _ = await asyncio.to_thread(listening.communicate, timeout=30)
+        assert b"204" in out
+        assert (await asyncio.to_thread(receiver.stdout.readline)).startswith(b"customer.created cus_")
+        forged = await asyncio.to_thread(post, url)
+        assert forged == 400
+    finally:
+        receiver.kill()
+        receiver.communicate()
+
+
+def start(program: str, **environment: str) -> subprocess.Popen[bytes]:
+    """Run a program of the guide's."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program], env={**os.environ, **environment}, stdout=subprocess.PIPE
+    )
+
+
+def post(url: str) -> int:
+    """Send what nobody signed."""
+    with pytest.raises(HTTPError) as refusal:
+        urlopen(url, data=b"{}", timeout=10)  # noqa: S310  # a server of this test
+    with refusal.value:
+        return refusal.value.code
 
 
 def curl(server: Server, path: str, body: object) -> bytes:
