@@ -30,7 +30,8 @@ test: $(VENV)/.dev ## Run every test (PYTEST_ARGS=… passes arguments on)
 
 .PHONY: proofs
 proofs: $(VENV)/.dev ## Run the races and the kill storms at the size that is claimed (most of an hour)
-	FAREBOX_PROOF_SCALE=full $(BIN)/python -m pytest -rP tests/e2e/test_race.py tests/e2e/test_kill_storm.py
+	FAREBOX_PROOF_SCALE=full $(BIN)/python -m pytest -rP tests/e2e/test_race.py tests/e2e/test_kill_storm.py \
+		tests/e2e/test_webhook_storm.py
 
 .PHONY: check
 check: $(VENV)/.dev ## Check style, types and import rules

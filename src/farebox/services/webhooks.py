@@ -47,7 +47,7 @@ CLAIMS_AT_ONCE = 32
 IN_FLIGHT_MAX = 128
 LANE_MAX = 16
 """Requests at once to one host: a receiver that hangs holds up nobody else."""
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=30)
 """Longer than the longest timeout and what recording may take."""
 _PUT_BACK = timedelta(seconds=5)
 _STOP_WITHIN_S = 5.0

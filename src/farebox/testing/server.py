@@ -103,6 +103,12 @@ class Server:
             raise ServerFailed(f"{arguments[0]} ended with {ended.returncode}: {ended.stderr.decode()}")
         return ended.stdout
 
+    def popen(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start another command with pipes; ending it is for the caller."""
+        return subprocess.Popen(  # noqa: S603  # the program under test
+            [*PROGRAM, *arguments], env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
     def start(self) -> None:
         """Start the process on a free port and return when `/readyz` says that it is ready.
 

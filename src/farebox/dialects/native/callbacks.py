@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from farebox.dialects.codec import encode
 from farebox.dialects.native.notices import event_out, notice_out
@@ -30,14 +31,18 @@ def write(notice: Notice, endpoint: WebhookEndpoint) -> OutboundRequest:
 
 def sign(signing: Signing) -> Sequence[tuple[str, str]]:
     """Sign id, time and body under every secret that is valid."""
-    timestamp = str(int(signing.at.timestamp()))
-    message = f"{signing.event_id}.{timestamp}.".encode() + signing.request.body
+    return signature(signing.event_id, signing.at, signing.request.body, signing.secrets)
+
+
+def signature(event_id: str, at: datetime, body: bytes, secrets: Sequence[str]) -> Sequence[tuple[str, str]]:
+    """Write the three headers of Standard Webhooks."""
+    timestamp = str(int(at.timestamp()))
+    message = f"{event_id}.{timestamp}.".encode() + body
     signatures = [
-        "v1," + b64encode(hmac.digest(key_of(secret), message, "sha256")).decode()
-        for secret in signing.secrets
+        "v1," + b64encode(hmac.digest(key_of(secret), message, "sha256")).decode() for secret in secrets
     ]
     return (
-        ("webhook-id", signing.event_id),
+        ("webhook-id", event_id),
         ("webhook-timestamp", timestamp),
         ("webhook-signature", " ".join(signatures)),
     )
