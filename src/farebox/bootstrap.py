@@ -275,6 +275,7 @@ def _wire(
         merchants=Merchants(
             storage=storage,
             provisioning=crypto.keys,
+            secrets=crypto.secrets,
             access=access,
             clock=clock,
             ids=ids,

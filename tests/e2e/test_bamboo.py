@@ -7,14 +7,20 @@ answer are the keys asserted here; it raises when `Errors` is filled, whatever t
 
 from __future__ import annotations
 
+import hmac
 import http.client
+import http.server
 import json
 import os
 import re
 import subprocess
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from farebox.testing.server import Server
 
@@ -203,3 +209,96 @@ def test_the_guide_is_true(new_server: Callable[..., Server]) -> None:
     for promised in re.findall(r"^```json\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         for line in promised.strip().splitlines():
             assert line in done.stdout, (line, done.stdout)
+
+
+class Shop:
+    """A merchant's server that keeps what it is told, and answers as it is set to."""
+
+    def __init__(self) -> None:
+        shop = self
+        self.heard: list[tuple[dict[str, str], Any]] = []
+        self.statuses: list[int] = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                shop.heard.append((dict(self.headers), json.loads(body)))
+                self.send_response(shop.statuses.pop(0) if shop.statuses else 200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/notify"
+
+    def wait_for(self, count: int) -> list[tuple[dict[str, str], Any]]:
+        deadline = time.monotonic() + 20
+        while len(self.heard) < count and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.heard
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    made = Shop()
+    yield made
+    made.close()
+
+
+def test_a_purchase_is_told_of_and_signed(new_server: Callable[..., Server], shop: Shop) -> None:
+    """Cash is paid later: `Url_Notify` hears the final state, signed with the private key; a decline too."""
+    server = new_server(WEBHOOKS__ALLOWED_NETWORKS="127.0.0.0/8")
+    server.start()
+    sdk = Sdk(server)
+    body = {
+        "PaymentMediaId": 10,
+        "Order": "A-9",
+        "Amount": 50000,
+        "Currency": "UYU",
+        "UniqueID": "shop-9",
+        "Customer": {"Email": "ana@shop.test", "DocNumber": 12345672},
+        "Redirection": {"URL_Notify": shop.url},
+    }
+    pending = sdk.call("POST", "v1/api/purchase", body)
+    path = pending["MetadataOut"]["SandboxUrl"].partition("/bamboo/")[2]
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", f"/bamboo/{path}", "decision=approve", form)
+    assert connection.getresponse().read()
+    connection.close()
+    declined = purchase_body(
+        sdk.token(Pan="4304968001555104", CVV="617"), Redirection={"Url_Notify": shop.url}
+    )
+    sdk.call("POST", "v1/api/purchase", declined)
+
+    heard = {value["Order"]: (headers, value) for headers, value in shop.wait_for(2)}
+    headers, told = heard["A-9"]
+    assert told == {
+        "PurchaseId": pending["PurchaseId"],
+        "UniqueId": "shop-9",
+        "Order": "A-9",
+        "Amount": 50000,
+        "Installments": 1,
+        "Currency": "UYU",
+        "MetadataOut": {},
+        "Transaction": {
+            "TransactionStatusId": 1,
+            "Status": "Approved",
+            "Description": None,
+            "ApprovalCode": told["Transaction"]["ApprovalCode"],
+        },
+    }
+    lower = {name.lower(): value for name, value in headers.items()}
+    message = f"{told['PurchaseId']}{told['Amount']}{told['Currency']}{lower['datesent']}"
+    assert lower["signature"] == hmac.new(sdk.key.encode(), message.encode(), "sha256").hexdigest()
+    _, told = heard["OrderNumber-1"]
+    assert (told["Transaction"]["Status"], told["Transaction"]["TransactionStatusId"]) == ("Rejected", 4)
+    assert server.stop() == 0
+    assert sdk.key.encode() not in server.log_path.read_bytes()

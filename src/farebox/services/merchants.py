@@ -10,7 +10,9 @@ from farebox.domain.frozen import frozen
 from farebox.domain.ids import MerchantAccountId, MerchantId
 from farebox.domain.merchants import ApiKey, Merchant, MerchantAccount
 from farebox.domain.tokens import draw
+from farebox.domain.webhooks import SigningSecret, account_owner
 from farebox.ports.keys import KeyProvisioning
+from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Storage, UnitOfWork
 from farebox.ports.system import Clock, Randomness
 from farebox.services.access import Access
@@ -32,6 +34,8 @@ class Credential:
     presented: str
     shown: tuple[tuple[str, str], ...]
     attributes: tuple[tuple[str, str], ...] = ()
+    signs: bool = False
+    """It is also the key with which what the dialect sends to the merchant is signed."""
 
 
 class Merchants:
@@ -42,6 +46,7 @@ class Merchants:
         *,
         storage: Storage,
         provisioning: KeyProvisioning,
+        secrets: Secrets,
         access: Access,
         clock: Clock,
         ids: Ids,
@@ -50,6 +55,7 @@ class Merchants:
         """Take what it works with."""
         self._storage = storage
         self._provisioning = provisioning
+        self._secrets = secrets
         self._access = access
         self._clock = clock
         self._ids = ids
@@ -87,7 +93,8 @@ class Merchants:
             )
             for credential in credentials
         ]
-        await self._storage.write(lambda uow: self._store(uow, merchant, account, keys))
+        signing = [self._signing(merchant, one) for one in credentials if one.signs]
+        await self._storage.write(lambda uow: self._store(uow, merchant, account, keys, signing))
         shown: dict[str, dict[str, str]] = {}
         for credential in credentials:
             shown.setdefault(credential.dialect, {}).update(credential.shown)
@@ -98,15 +105,28 @@ class Merchants:
         return list(await self._storage.read(lambda uow: uow.merchants.all()))
 
     async def _store(
-        self, uow: UnitOfWork, merchant: Merchant, account: MerchantAccount, keys: list[ApiKey]
+        self,
+        uow: UnitOfWork,
+        merchant: Merchant,
+        account: MerchantAccount,
+        keys: list[ApiKey],
+        signing: list[SigningSecret],
     ) -> None:
         await uow.merchants.insert(merchant)
         await uow.merchants.insert_account(account)
         for key in keys:
             await uow.merchants.insert_key(key)
+        for secret in signing:
+            await uow.webhooks.insert_secret(secret)
         entries = [_entry(AuditAction.MERCHANT_CREATED, merchant, merchant.id)]
         entries += [_entry(AuditAction.API_KEY_CREATED, merchant, key.id) for key in keys]
         await uow.audit.append(entries)
+
+    def _signing(self, merchant: Merchant, credential: Credential) -> SigningSecret:
+        """Seal a credential that signs, as the merchant's first secret in its dialect."""
+        owner = account_owner(credential.dialect)
+        sealed = self._secrets.seal_signing_secret(credential.presented, tenant=merchant.tenant, owner=owner)
+        return SigningSecret(merchant.tenant, owner, 1, sealed, merchant.created_at)
 
     def _account_names(self, mode: Mode) -> dict[str, str]:
         """Draw what each gateway calls an account, in its own shape."""
@@ -146,7 +166,7 @@ def _bamboo(tenant: Tenant, names: dict[str, str], chars: Draw, randomness: Rand
     """A private key of 57 characters ending in `__` and a public one of 32, of the base64url alphabet."""
     private, public = chars(_URL_SAFE, 55) + "__", chars(_URL_SAFE, 32)
     return [
-        Credential("bamboo", ApiKeyKind.SECRET, private, (("private_key", private),)),
+        Credential("bamboo", ApiKeyKind.SECRET, private, (("private_key", private),), signs=True),
         Credential("bamboo", ApiKeyKind.PUBLISHABLE, public, (("public_key", public),)),
     ]
 

@@ -20,6 +20,7 @@ from farebox.dialects.bamboo import (
 )
 from farebox.dialects.bamboo.authentication import ActionInPath, KeyInQuery, RawKeyInBasic
 from farebox.dialects.bamboo.errors import ERRORS, PROFILE_ERRORS, TOKEN_ERRORS, write_error
+from farebox.dialects.bamboo.notifications import CALLBACKS
 from farebox.dialects.bamboo.reading import UNIQUE_ID
 from farebox.dialects.dialect import ANYONE, FORM, Dialect, Reading, Route, WireError
 from farebox.domain.errors import ErrorCode
@@ -58,6 +59,7 @@ BAMBOO = Dialect(
     ),
     errors=ERRORS,
     write_error=write_error,
+    callbacks=CALLBACKS,
     reading=Reading(
         coerces=True,
         ignores_case=True,

@@ -22,7 +22,7 @@ from farebox.dialects.bamboo.presenting import (
     state_of,
     state_of_operation,
 )
-from farebox.dialects.bamboo.reading import AnyCall, read_data_uy
+from farebox.dialects.bamboo.reading import AnyCall, callback_of, read_data_uy
 from farebox.dialects.bamboo.tables import (
     MEDIA_TYPES,
     Country,
@@ -132,6 +132,7 @@ def read_link(call: Call[wire_links.LinkIn, wire.Nothing]) -> Command[PaymentVie
         reference=order_of(body.order_number),
         new_customer=CreateCustomer(facts={**customer, "owner": "Anonymous"}),
         visitor_page=VisitorPage("CA_", lifetime + _PAGE_OUTLIVES),
+        callback=callback_of({"Url_Notify": clip(body.notification_url, URL_LENGTH_MAX)}),
         facts=facts,
     )
 

@@ -27,6 +27,7 @@ from farebox.dialects.bamboo.values import (
     clip,
     has_email_form,
     money_of,
+    object_of,
     present,
     read_card,
 )
@@ -39,6 +40,7 @@ from farebox.domain.instruments import AlternativeMethod, PayerDetails
 from farebox.domain.money import Money
 from farebox.domain.operations import Initiator, OperationKind, Reason
 from farebox.domain.tokens import StoredTokenKind, TokenString
+from farebox.domain.webhooks import CallbackUrl
 from farebox.ports.storage import Page, PageRequest
 from farebox.services.commands import (
     Attempt,
@@ -65,6 +67,8 @@ from farebox.services.commands import (
 
 UNIQUE_ID = InBody("UniqueID", "bamboo purchase")
 """One `UniqueID` is one purchase, whichever generation is asked. Source: documentation, "Idempotency"."""
+PURCHASE_NOTICE = "purchase"
+"""The kind of notification that a purchase's own address gets."""
 INSTALLMENTS_MAX = 36
 _PAGE_OUTLIVES = timedelta(days=7)
 """A payer who comes back late still sees what became of the payment."""
@@ -496,10 +500,17 @@ def _command(
         save=SaveCredential(StoredTokenKind.RECURRENCE_TOKEN, Reason.RECURRING) if series.is_first else None,
         new_customer=None if is_stored else _anonymous(wanted.customer),
         visitor_page=page,
+        callback=callback_of(object_of(wanted.facts, "redirection")),
         facts={**wanted.facts, **present(facts), "customer": customer},
         network_transaction_id=series.network_transaction_id,
         attributes={**wanted.attributes, **(attributes or {})},
     )
+
+
+def callback_of(redirection: Mapping[str, Any]) -> CallbackUrl | None:
+    """Read who is told of the purchase."""
+    url = redirection.get("Url_Notify")
+    return CallbackUrl(url, PURCHASE_NOTICE) if url else None
 
 
 def _anonymous(customer: Mapping[str, object]) -> CreateCustomer:
