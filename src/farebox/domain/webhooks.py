@@ -21,6 +21,8 @@ from farebox.domain.ids import DeliveryId, EventId, WebhookEndpointId
 ENDPOINTS_MAX = 50
 """Configured endpoints of one tenant."""
 RETRY_AFTER_S_MAX = 86_400
+TIMEOUT_S_MAX = 20.0
+"""A claim outlives the longest attempt, so that nothing is sent twice but after a crash."""
 BODY_BYTES_MAX = 20_000
 """Receivers may rely on bodies below this."""
 
@@ -74,7 +76,7 @@ class Terms:
 
     retries: RetrySchedule = STANDARD_SCHEDULE
     timeout_s: float = 15.0
-    """From the look-up of the name to the end of the answer."""
+    """From the look-up of the name to the end of the answer; at most `TIMEOUT_S_MAX`."""
     delivered: tuple[range, ...] = (range(200, 300),)
     """Statuses that count as delivered."""
     final: tuple[range, ...] = ()

@@ -22,6 +22,7 @@ from farebox.domain.errors import FareboxError
 from farebox.domain.events import Event, EventType
 from farebox.domain.ids import DeliveryId
 from farebox.domain.webhooks import (
+    TIMEOUT_S_MAX,
     AttemptResult,
     Delivery,
     DeliveryAttempt,
@@ -85,6 +86,11 @@ class Webhooks:
         self._ids = ids
         self._randomness = randomness
         self._telemetry = telemetry
+        assert all(
+            declared.terms.timeout_s <= TIMEOUT_S_MAX
+            for kinds in callbacks.values()
+            for declared in kinds.values()
+        ), "a claim runs out before its attempt does"
         self._callbacks = callbacks
         self._on_error = on_error
         self._in_flight: set[asyncio.Task[None]] = set()
