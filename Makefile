@@ -26,7 +26,15 @@ test: $(VENV)/.dev ## Run every test (PYTEST_ARGS=… passes arguments on)
 		echo "softhsm2 is not installed: the PKCS#11 tests are skipped (apt-get install softhsm2)." >&2
 	@command -v chromium >/dev/null || \
 		echo "Chromium is not installed: the browser tests are skipped (apt-get install chromium)." >&2
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(SDKS); else \
+		echo "npm is not installed: the published web SDK is not run (apt-get install npm)." >&2; fi
 	$(BIN)/python -m pytest --numprocesses auto $(PYTEST_ARGS)
+
+# What gateways publish for browsers, as tests run it; nothing of it is served or shipped.
+SDKS := tests/browser/node_modules/.package-lock.json
+$(SDKS): tests/browser/package-lock.json
+	@npm ci --silent --no-audit --no-fund --ignore-scripts --prefix tests/browser
+	@touch $@
 
 .PHONY: proofs
 proofs: $(VENV)/.dev ## Run the races and the kill storms at the size that is claimed (most of an hour)

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import apsw
 import pytest
@@ -98,6 +98,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         server.kill()
 
 
+def missing(what: str) -> NoReturn:
+    """Skip for want of a part; under CI nothing may be missing."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One Chromium for a module's tests; without one they fail under CI and are skipped elsewhere.
@@ -107,10 +114,7 @@ def browser() -> Iterator[Browser]:
     """
     path = chromium()
     if path is None:
-        message = "Chromium is not installed (apt-get install chromium)."
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        missing("Chromium is not installed (apt-get install chromium).")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         try:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import requests
 from playwright.sync_api import Page, expect
-from tests.browser.conftest import fill_card
+from tests.browser.conftest import fill_card, missing
 
 from farebox.testing.server import Server
 
@@ -93,7 +93,7 @@ def free_port() -> int:
 def merchant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Merchant]:
     """A server with the dialect at a port of its own, because the SDK wants a bare origin."""
     if not SDK.exists():
-        pytest.skip("The web SDK is not installed (npm ci --prefix tests/browser).")
+        missing("The web SDK is not installed (npm ci --prefix tests/browser).")
     port = free_port()
     server = Server(tmp_path_factory.mktemp("dintero"), settings={"DIALECT_PORTS": f"dintero={port}"})
     given = server.init()["dintero"]
