@@ -65,7 +65,7 @@ _READ_PRAGMAS: tuple[LiteralString, ...] = (
 )
 _FULL = 2
 _BACKUP_PAGES = 1000
-CHECKPOINT_PAGES = 4_000
+CHECKPOINT_PAGES = 1_000
 _LEFT_OVER_SHARE = 8
 """What is left over of a checkpoint is moved with a commit when it is this small a share of one."""
 _FADING = 0.98
