@@ -509,15 +509,6 @@ class ResolveId(Command[str]):
 
 
 @frozen
-class BelongsToAnother(Command[bool]):
-    """Tell whether a merchant account of somebody else has this name in a dialect."""
-
-    scope: ClassVar[Scope | None] = None
-    dialect: str
-    name: str
-
-
-@frozen
 class ListOperations(Command[Page[PaymentView]]):
     """List operations with their payments, newest first; filters as in `ports.storage.Operations.page`."""
 

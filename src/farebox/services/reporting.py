@@ -12,7 +12,6 @@ from farebox.ports.secrets import Secrets
 from farebox.ports.storage import Page, PageRequest, Storage, UnitOfWork
 from farebox.services.commands import (
     AmendPayment,
-    BelongsToAnother,
     Context,
     FindNumbered,
     GetEvent,
@@ -194,15 +193,6 @@ class Reporting:
         if len(found) != 1:
             raise NotFound(ErrorCode.DOCUMENT_NOT_FOUND)
         return found[0]
-
-    async def belongs_to_another(
-        self, command: BelongsToAnother, context: Context[bool], claim: Claim[bool]
-    ) -> bool:
-        """Tell whether somebody else, and not the caller too, has an account of this name."""
-        owners = await self._storage.read(
-            lambda uow: uow.merchants.owners_of_account(command.dialect, command.name)
-        )
-        return bool(owners) and context.principal.tenant.merchant_id not in owners
 
     async def event(self, command: GetEvent, context: Context[Event], claim: Claim[Event]) -> Event:
         """Show an event.

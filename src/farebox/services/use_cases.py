@@ -295,7 +295,6 @@ def _handlers(
         commands.ListOperations: reporting.operations,
         commands.AmendPayment: reporting.amend,
         commands.ResolveId: reporting.resolve,
-        commands.BelongsToAnother: reporting.belongs_to_another,
         commands.Enrol: enrolment.enrol,
         commands.AnswerDocument: documents.answer,
         commands.FindAccount: access.find_account,

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bamboo_cases import differences, fill, load_case, merchant, move_clock, pick, send
+from bamboo_cases import merchant, move_clock, send
+from tests.dialects.cases import differences, fill, load_case, pick
 
 from farebox.dialects.bamboo.declaration import BAMBOO
 

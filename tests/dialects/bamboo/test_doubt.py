@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from bamboo_cases import Kept, merchant, send
+from bamboo_cases import merchant, send
+from tests.dialects.cases import Kept
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CARD = {"CardHolderName": "Ana", "Pan": "4507990000004905", "CVV": "123", "Expiration": "08/30"}

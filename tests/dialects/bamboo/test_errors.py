@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bamboo_cases import Kept, merchant, send
+from bamboo_cases import merchant, send
+from tests.dialects.cases import Kept
 
 from farebox.dialects.bamboo.errors import (
     ERRORS,

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from bamboo_cases import Kept, merchant, send
+from bamboo_cases import merchant, send
+from tests.dialects.cases import Kept
 
 from farebox.dialects.bamboo.declaration import BAMBOO
 from farebox.dialects.dialect import AnyRoute

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.dialects.cases import Kept, differences, fill, load_case, pick
 from tests.dialects.dintero.shop import Shop, buyer_pays, open_shop
-from tests.dialects.native.test_cases import Kept, differences, fill, load_case, pick
 
 from farebox.dialects.dintero.declaration import DINTERO
 from farebox.dialects.dintero.errors import ERRORS

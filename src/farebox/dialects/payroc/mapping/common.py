@@ -11,9 +11,9 @@ import msgspec
 
 from farebox.dialects.dialect import Answer, Call, WireRefusal
 from farebox.dialects.payroc.wire import common as wire
-from farebox.domain.errors import ErrorCode, FareboxError, Forbidden, InvalidRequest, NotFound
+from farebox.domain.errors import ErrorCode, FareboxError, InvalidRequest, NotFound
 from farebox.domain.ids import IdRange, range_of_short_id
-from farebox.services.commands import BelongsToAnother, Command, Then
+from farebox.services.commands import Attempt, Command, FindAccount, Then
 
 R = TypeVar("R")
 AnyCall = Call[Any, Any]
@@ -63,12 +63,7 @@ def at_terminal(call: AnyCall, terminal: str, command: Command[R]) -> Command[R]
     if terminal[:-3] == own[:-3]:
         return command
 
-    def then(is_foreign: bool) -> Command[R]:  # noqa: FBT001  # what the command before it yields
-        if is_foreign:
-            raise Forbidden(ErrorCode.ACCOUNT_FORBIDDEN, param="processingTerminalId")
-        return command
-
-    return Then(BelongsToAnother("payroc", terminal), then)
+    return Then(Attempt(FindAccount("payroc", terminal)), lambda _: command)
 
 
 def plain(struct: msgspec.Struct | None) -> Any:
