@@ -77,7 +77,10 @@ async def test_a_session_comes_back_as_it_was(engine) -> None:
     assert await engine.storage.write(lambda uow: uow.checkout_sessions.update(changed))
     assert not await engine.storage.write(lambda uow: uow.checkout_sessions.update(changed))
     assert await find(engine, session) == replace(changed, version=2)
-    stranger = lambda uow: uow.checkout_sessions.find(STRANGER, session.id)  # noqa: E731
+
+    def stranger(uow):
+        return uow.checkout_sessions.find(STRANGER, session.id)
+
     assert await engine.storage.read(stranger) is None
 
 
@@ -148,7 +151,10 @@ async def test_sessions_end_by_their_merchants_clock(engine) -> None:
         await engine.storage.write(lambda uow, tenant=tenant: uow.merchants.insert(merchant(tenant)))
         await keep(engine, checkout_session(tenant=tenant))
     over = await keep(engine, checkout_session(tenant=STRANGER, lives=timedelta(seconds=-1)))
-    due = lambda uow: uow.checkout_sessions.due(10)  # noqa: E731
+
+    def due(uow):
+        return uow.checkout_sessions.due(10)
+
     assert [one.id for one in await engine.storage.write(due)] == [over.id]
     await engine.storage.write(lambda uow: uow.merchants.advance_clock(TENANT, timedelta(hours=1)))
     assert {one.tenant for one in await engine.storage.write(due)} == {TENANT, STRANGER}
@@ -169,8 +175,11 @@ async def test_a_session_that_has_not_heard_is_found(engine) -> None:
 async def test_sessions_are_listed(engine) -> None:
     """Newest first, narrowed by what they are looked up by."""
     sessions = [await keep(engine, checkout_session(reference=f"r{number}")) for number in range(3)]
-    page = lambda **filters: engine.storage.read(  # noqa: E731
-        lambda uow: uow.checkout_sessions.page(TENANT, PageRequest(filters=filters))
-    )
+
+    def page(**filters: str):
+        return engine.storage.read(
+            lambda uow: uow.checkout_sessions.page(TENANT, PageRequest(filters=filters))
+        )
+
     assert [one.id for one in (await page()).items] == [one.id for one in reversed(sessions)]
     assert [one.id for one in (await page(reference="r1")).items] == [sessions[1].id]

@@ -296,7 +296,10 @@ async def test_old_deliveries_go_with_their_attempts(engine) -> None:
 
 async def test_the_backlog_begins_with_what_waits_longest(engine) -> None:
     """A queued event and a due delivery count; one that is due later does not."""
-    oldest = lambda: engine.storage.read(lambda uow: uow.webhooks.oldest_undelivered())  # noqa: E731
+
+    def oldest():
+        return engine.storage.read(lambda uow: uow.webhooks.oldest_undelivered())
+
     of, waiting = endpoint(), event()
     await store(engine, of, delivery(of, next_attempt_at=now() + timedelta(hours=1)))
     assert await oldest() is None
