@@ -135,7 +135,11 @@ async def _until(shop: Shop, holds: Callable[[Any], bool]) -> Any:
 
 
 async def test_a_subscription_runs_through_a_year_and_a_crash(shop: Shop) -> None:
-    """The server's own job bills on the test clock; a kill in the middle bills nothing twice."""
+    """The server's own job bills on the test clock, and a kill while it does loses and doubles nothing.
+
+    Where the kill lands is luck. That the window between a payment and its note is safe is proved by
+    `test_a_crash_between_payment_and_note_bills_nothing_twice`, which fails without the schedule's key.
+    """
     sdk = shop.sdk
     kept = await sdk.post(f"{shop.base}/secure-tokens", {"source": card(), "secureTokenId": "sarah"})
     plan = {

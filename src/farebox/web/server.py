@@ -158,6 +158,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """Bytes of segments that came before the head was whole."""
     segment = 0
 
+    # uvicorn narrows the argument of asyncio.BaseProtocol in the same way.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
         self.head_since = self.loop.time()

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from tests.dialects.payroc.client import ADA, Payroc, ach
 
+from farebox.domain.money import Money
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -127,8 +129,6 @@ async def test_a_crash_between_payment_and_note_bills_nothing_twice(payroc: Payr
         for found in await payroc.services.storage.read(lambda uow: uow.subscriptions.due(100))
         if found[0].name == "S-1" and found[0].facts["processingTerminalId"] == payroc.terminal
     ]
-    from farebox.domain.money import Money
-
     await billing._charge(
         due, Money(1000, "USD"), key=due.charge_key, reference=due.name, facts={}, offset=offset
     )

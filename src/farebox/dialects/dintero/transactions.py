@@ -145,14 +145,14 @@ def events_of(view: PaymentView, includes: frozenset[str]) -> list[wire.EventOut
     """Tell a payment's operations as events, oldest first."""
     events: list[wire.EventOut] = []
     for make in _told(view):
-        event = make(str(len(events) + 1), "events.request_headers" in includes)
+        event = make(str(len(events) + 1), includes)
         events.append(event)
     if "events.success.true" in includes:
         events = [event for event in events if event.success]
     return events
 
 
-_Make = Callable[[str, bool], wire.EventOut]
+_Make = Callable[[str, frozenset[str]], wire.EventOut]
 
 
 def _told(view: PaymentView) -> Iterator[_Make]:
@@ -206,7 +206,8 @@ def _make(
     *,
     error: wire.EventErrorOut | None = None,
 ) -> _Make:
-    def make(number: str, with_headers: bool) -> wire.EventOut:  # noqa: FBT001  # called in one place
+    def make(number: str, includes: frozenset[str]) -> wire.EventOut:
+        with_headers = "events.request_headers" in includes
         return wire.EventOut(
             id=number,
             event=event,
